@@ -1,0 +1,6 @@
+package funcs
+
+type clusterCache struct{}
+
+func (c *clusterCache) changed(string) {}
+func (c *clusterCache) keysChanged()   {}
