@@ -1,0 +1,368 @@
+package patroni
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The modes of synchronous replication, the values of Cluster.SyncMode.
+const (
+	SyncOff    = "off"
+	SyncOn     = "on"
+	SyncQuorum = "quorum"
+)
+
+// A Cluster is what the keys of one scope say, or of one group of a Citus
+// scope. All lists of members are sorted by name.
+type Cluster struct {
+	// Path is the path of the keys, and Scope its last element, or that of the
+	// parent for a group of Citus. A character that is not fit to be printed is
+	// replaced by a question mark in both, and makes the cluster unusable if it
+	// is in the scope: see Problem.
+	Path  string
+	Scope string
+	// GroupNumber is the number of a cluster out of Groups, 0 being the
+	// coordinator, and -1 in all other clusters, also in one that was decoded by
+	// the path of its group.
+	GroupNumber int
+
+	// SystemID identifies the database; 19 digits, more than a float holds.
+	// Empty while the cluster bootstraps.
+	SystemID string
+
+	// LeaderName is the name in the leader key, made fit to be printed. Leader is
+	// the member of this name, nil if the key or the member is not there, or if
+	// the member cannot be used (Patroni: dcs/etcd3.py _cluster_from_nodes).
+	LeaderName string
+	Leader     *Member
+	// Primary is the leader unless the cluster is a standby cluster. It follows
+	// the lock at once, as Patroni's own /primary does, a moment before
+	// PostgreSQL accepts writes; see Promoted. It is nil in a Citus scope, whose
+	// groups have a primary each: writes of applications go to that of Group 0.
+	Primary *Member
+	// StandbyLeader is the leader if the cluster is a standby cluster.
+	StandbyLeader *Member
+
+	// Members are all members, also those that cannot be used.
+	Members []*Member
+	// Replicas are the usable members that run with role replica and do not hold
+	// the lock. A node that is demoted, being cloned or has just been promoted by
+	// hand is none (Patroni: api.py do_GET, /replica).
+	Replicas []*Member
+	// Readers are the replicas without the tag noloadbalance, which is what
+	// /replica answers for without a limit for the lag (Patroni: api.py do_GET).
+	Readers []*Member
+	// SyncStandbys and QuorumVoters are the readers that the sync key names,
+	// which is what /sync and /quorum answer for. One of the two is filled at
+	// most, as SyncMode says. Their names promise that no transaction is lost
+	// when they are promoted, not that they have replayed it (Patroni: api.py
+	// do_GET, dcs/__init__.py SyncState.matches).
+	SyncStandbys []*Member
+	QuorumVoters []*Member
+
+	// SyncMode is "off", "on" or "quorum". It is off in a standby cluster,
+	// whatever its configuration says (Patroni: global_config.py
+	// is_synchronous_mode, is_quorum_commit_mode).
+	SyncMode string
+	// SyncLeader is the primary that wrote the sync key; after a failover the
+	// old one, for a few cycles. Quorum is how many other voters a candidate has
+	// to see. They are empty and 0 while SyncMode is off: the key is a leftover
+	// then.
+	SyncLeader string
+	Quorum     int64
+
+	// Paused tells whether Patroni manages the cluster at all. Stopping Patroni
+	// on a paused primary makes its keys expire although PostgreSQL serves on.
+	Paused bool
+	// Failsafe tells whether failsafe mode is on, in which a primary that loses
+	// the store goes on as long as all of FailsafeMembers answer it. These are
+	// the URLs of the REST APIs by member name, empty while the mode is off.
+	Failsafe        bool
+	FailsafeMembers map[string]string
+	// StandbyCluster tells whether the cluster follows another one (Patroni:
+	// global_config.py is_standby_cluster).
+	StandbyCluster bool
+	// MaxLagOnFailover is the configured maximum_lag_on_failover, by default
+	// 1 MiB.
+	MaxLagOnFailover Bytes
+
+	// Timeline is that of the last promotion in History, or the leader's own
+	// where there is no history, or 0 (Patroni: dcs/__init__.py
+	// Cluster.timeline).
+	Timeline int64
+	History  []Promotion
+	// Optime is the leader's position in the WAL in bytes, from the status key
+	// or, before Patroni 2.1, optime/leader; 0 if unknown (Patroni:
+	// dcs/__init__.py Status.from_node).
+	Optime int64
+	// Failover is a switchover or failover that was asked for, or nil.
+	Failover *Failover
+
+	// Groups are the clusters of a Citus scope, sorted by number.
+	Groups []*Cluster
+
+	// Problem says why nothing of the cluster can be used, or is empty.
+	Problem string
+
+	leaderKey string
+	hasLeased bool // there is a leader or member key: Patroni runs at this path
+	configRaw value
+	config    func() map[string]any
+}
+
+// A Promotion is one line of a cluster's history: the end of a timeline.
+type Promotion struct {
+	// Timeline is the one that ended, at the position LSN in bytes.
+	Timeline int64 `json:"timeline"`
+	LSN      int64 `json:"lsn"`
+	// Reason is PostgreSQL's, such as "no recovery target specified".
+	Reason string `json:"reason"`
+	// Time is in ISO 8601, or empty.
+	Time string `json:"time"`
+	// Leader is the new one; empty before Patroni 2.1.1.
+	Leader string `json:"leader"`
+}
+
+// A Failover is a request to change the leader. It is a switchover if Leader is
+// set (Patroni: dcs/__init__.py Failover).
+type Failover struct {
+	Leader    string `json:"leader"`
+	Candidate string `json:"candidate"`
+	// ScheduledAt is in ISO 8601, or empty for "now".
+	ScheduledAt string `json:"scheduled_at"`
+}
+
+// Decode returns the cluster whose keys are given, relative to path and without
+// a leading slash: "leader", "members/db1", and "0/leader" in a Citus scope. It
+// never fails: like Patroni, it takes values that make no sense for absent.
+//
+// A path with children such as "0/" and "1/" that are clusters themselves is a
+// Citus scope, see Citus. Plain keys that a conversion to Citus has left behind
+// are ignored there.
+func Decode(path string, keys map[string]string) *Cluster {
+	groups, plain := splitGroups(keys)
+	scope := path[strings.LastIndexByte(path, '/')+1:]
+	if plain == nil {
+		plain = keys
+	}
+	c := decodePlain(path, scope, plain)
+	if len(groups) == 0 {
+		return c
+	}
+	if !c.hasLeased {
+		c = decodePlain(path, scope, nil)
+	}
+	numbers := make([]int, 0, len(groups))
+	for number := range groups {
+		numbers = append(numbers, number)
+	}
+	slices.Sort(numbers)
+	for _, number := range numbers {
+		group := decodePlain(path+"/"+strconv.Itoa(number), scope, groups[number])
+		group.GroupNumber = number
+		c.Groups = append(c.Groups, group)
+	}
+	return c
+}
+
+// Citus tells whether the cluster is the parent of Citus groups and has no
+// members of its own: use Group 0, or decode the path of the group.
+func (c *Cluster) Citus() bool { return len(c.Groups) > 0 && !c.hasLeased }
+
+// Group returns the Citus group with the given number, or nil if there is none.
+func (c *Cluster) Group(number int) *Cluster {
+	i, ok := slices.BinarySearchFunc(c.Groups, number, func(g *Cluster, n int) int { return cmp.Compare(g.GroupNumber, n) })
+	if !ok {
+		return nil
+	}
+	return c.Groups[i]
+}
+
+// Member returns the member with the given name, or nil if there is none.
+func (c *Cluster) Member(name string) *Member {
+	for _, m := range c.Members {
+		if m.key == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// Promoted returns the primary once its promotion is complete, else nil.
+// Between the moment in which a node takes the lock and the one in which it
+// reports that PostgreSQL has been promoted, Primary is that node and Promoted
+// is nil. Patroni sends writes only to a promoted node (Patroni:
+// postgresql/mpp/citus.py sync_meta_data).
+func (c *Cluster) Promoted() *Member {
+	if c.Primary == nil || !c.Primary.Promoted {
+		return nil
+	}
+	return c.Primary
+}
+
+// Config returns the dynamic configuration, with numbers as json.Number. It is
+// what is stored, unchecked, and may hold secrets. It is empty if the key is
+// missing or no object. It must not be changed.
+func (c *Cluster) Config() map[string]any { return c.config() }
+
+// String returns the scope.
+func (c *Cluster) String() string {
+	if c == nil {
+		return ""
+	}
+	return c.Scope
+}
+
+// decodePlain decodes the keys of one cluster, without groups.
+func decodePlain(path, scope string, keys map[string]string) *Cluster {
+	c := &Cluster{Path: safePath(path), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff}
+	if scope != "" {
+		if problem := nameProblem(scope); problem != "" {
+			c.Problem = "the scope " + problem
+		}
+	}
+	count := 0
+	for key := range keys {
+		if _, ok := memberName(key); ok {
+			count++
+		}
+	}
+	if count > 0 {
+		c.Members = make([]*Member, 0, count)
+	}
+	for key, text := range keys {
+		if name, ok := memberName(key); ok {
+			m := decodeMember(name, text)
+			m.cluster = c
+			if c.Problem != "" {
+				m.unusable(c.Problem)
+			}
+			c.Members = append(c.Members, m)
+		}
+	}
+	slices.SortFunc(c.Members, func(a, b *Member) int { return strings.Compare(a.key, b.key) })
+
+	c.SystemID = safeToken(keys["initialize"], "-")
+	c.leaderKey = strings.TrimSpace(keys["leader"])
+	c.LeaderName = safeName(c.leaderKey)
+	c.hasLeased = count > 0 || c.leaderKey != ""
+	c.setConfig(keys["config"])
+	c.Optime = optime(keys)
+	c.setHistory(keys["history"])
+	c.Failover = parseFailover(keys["failover"])
+	c.FailsafeMembers = failsafeMembers(c.Failsafe, keys["failsafe"])
+	c.join(parseSync(c.SyncMode, keys["sync"]))
+	return c
+}
+
+// memberName returns the name in a member key: one with exactly one slash
+// (Patroni: dcs/etcd3.py _cluster_from_nodes).
+func memberName(key string) (string, bool) {
+	name, ok := strings.CutPrefix(key, "members/")
+	return name, ok && strings.IndexByte(name, '/') < 0
+}
+
+// join sets what follows from several keys together.
+func (c *Cluster) join(s syncState) {
+	c.SyncLeader, c.Quorum = safeName(s.leader), s.quorum
+	for _, m := range c.Members {
+		m.IsLeader = c.leaderKey != "" && m.key == c.leaderKey
+		m.InSync = s.names(m.key)
+		m.setLags(c.Optime)
+		if m.IsLeader {
+			m.Promoted = !c.StandbyCluster && m.Role == RolePrimary && m.Running
+			if c.Timeline == 0 {
+				c.Timeline = m.Timeline
+			}
+		}
+		if !m.Usable() {
+			continue
+		}
+		if m.IsLeader {
+			c.Leader = m
+			continue
+		}
+		if m.Role != RoleReplica || !m.Running {
+			continue
+		}
+		c.Replicas = append(c.Replicas, m)
+		if m.NoLoadBalance {
+			continue
+		}
+		c.Readers = append(c.Readers, m)
+		if m.InSync && c.SyncMode == SyncOn {
+			c.SyncStandbys = append(c.SyncStandbys, m)
+		}
+		if m.InSync && c.SyncMode == SyncQuorum {
+			c.QuorumVoters = append(c.QuorumVoters, m)
+		}
+	}
+	if c.StandbyCluster {
+		c.StandbyLeader = c.Leader
+	} else {
+		c.Primary = c.Leader
+	}
+}
+
+// setConfig sets what the dynamic configuration says (Patroni:
+// global_config.py GlobalConfig). What is not an object counts as empty.
+func (c *Cluster) setConfig(text string) {
+	c.MaxLagOnFailover = 1 << 20
+	if v, ok := parse(text); ok && v.isObject() {
+		c.configRaw = v
+	}
+	c.config = sync.OnceValue(func() map[string]any {
+		if c.configRaw == "" {
+			return map[string]any{}
+		}
+		return c.configRaw.decode().(map[string]any)
+	})
+	c.configRaw.fields(func(name string, v value) {
+		switch name {
+		case "pause":
+			c.Paused = v.isTrue()
+		case "failsafe_mode":
+			c.Failsafe = v.isTrue()
+		case "synchronous_mode":
+			c.SyncMode = syncMode(v)
+		case "standby_cluster":
+			c.StandbyCluster = isStandbyCluster(v)
+		case "maximum_lag_on_failover":
+			c.MaxLagOnFailover = 1 << 20
+			if n, ok := v.integer(); ok {
+				c.MaxLagOnFailover = Bytes(n)
+			}
+		}
+	})
+	if c.StandbyCluster {
+		c.SyncMode = SyncOff
+	}
+}
+
+func syncMode(v value) string {
+	if v.isTrue() {
+		return SyncOn
+	}
+	if mode, _ := v.text(); strings.EqualFold(mode, SyncQuorum) {
+		return SyncQuorum
+	}
+	return SyncOff
+}
+
+func isStandbyCluster(v value) bool {
+	var host, port, restoreCommand value
+	v.fields(func(name string, v value) {
+		switch name {
+		case "host":
+			host = v
+		case "port":
+			port = v
+		case "restore_command":
+			restoreCommand = v
+		}
+	})
+	return host.truthy() || port.truthy() || restoreCommand.truthy()
+}

@@ -1,0 +1,37 @@
+// Package patroni is a model of the clusters that Patroni describes in its
+// key-value store: strings of keys and values go in, a *Cluster comes out.
+//
+// It renders nothing, reads nothing, logs nothing and starts no goroutine, and
+// it knows nothing of templates, although its fields and methods are named so
+// that a template reads well. A decoded Cluster never changes; it and all that
+// hangs on it may be read by many goroutines at once.
+//
+// # What is trusted
+//
+// Every member of a cluster may write its own key, and nothing checks what it
+// writes. Therefore no typed field of this package holds text that could end a
+// line, a word or a quotation in the file of a proxy: addresses consist of the
+// characters that addresses have, names and words of letters, digits and a few
+// marks. A member with a name or an address that does not fit has its Problem
+// set, keeps its place in Cluster.Members without any address, and is absent
+// from every other list; it is neither Leader nor Primary. What does not fit
+// anywhere else is left out or reads as "unknown". There are three exceptions,
+// all named so in their comments: Member.Raw and Cluster.Config hand out what
+// is stored, and the value of a tag may hold any printable character.
+//
+// # What the keys cannot tell
+//
+// The model says what the store says, no more. The store does not know whether
+// a host is alive (a dead one keeps its last state until its lease expires, 30
+// seconds by default), whether PostgreSQL accepts writes at this moment (role
+// and state are up to one cycle of Patroni old, 10 seconds by default), the
+// version of PostgreSQL, or anything that happens while the store is away: in
+// failsafe mode a primary that is cut off from the store goes on serving
+// although its leader key has expired. A configuration key that is gone means
+// "as before" to Patroni, which remembers it, and "the defaults" here.
+//
+// The rules follow Patroni 4.1, and the comments name the function that each
+// one is taken from, as "Patroni: utils.py cluster_as_json". Values of every
+// release that can use etcd v3 (2.0 and later) are understood, side by side in
+// one cluster.
+package patroni

@@ -1,0 +1,167 @@
+package patroni
+
+import (
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// clusterPath returns the path of the cluster that key gives away: the key is
+// initialize, leader or a member.
+func clusterPath(key string) (string, bool) {
+	slash := strings.LastIndexByte(key, '/')
+	if slash < 0 {
+		return "", false
+	}
+	parent := key[:slash]
+	switch key[slash+1:] {
+	case "leader":
+		// The other key of this name is optime/leader.
+		if parent == "optime" || strings.HasSuffix(parent, "/optime") {
+			return "", false
+		}
+		return parent, true
+	case "initialize":
+		return parent, true
+	}
+	return strings.CutSuffix(parent, "/members")
+}
+
+// groupNumber returns the number of the Citus group that a path element names
+// (Patroni: postgresql/mpp/citus.py Citus.group_re).
+func groupNumber(element string) (int, bool) {
+	if element == "" || len(element) > 9 || element[0] == '0' && element != "0" {
+		return 0, false
+	}
+	for i := range len(element) {
+		if !isDigit(element[i]) {
+			return 0, false
+		}
+	}
+	number, err := strconv.Atoi(element)
+	return number, err == nil
+}
+
+// Find returns the paths of the clusters among keys, sorted. A path is one if
+// initialize, leader or a member is directly below it, or if groups of Citus
+// are, which are not listed themselves then. Keys begin with a slash, and so do
+// the paths, without one at the end: joining a prefix and a path is
+// concatenation. The path of keys that are a cluster's themselves, as
+// "/leader" is when the prefix was a scope, is therefore "". Keys may come in
+// any order; sorted ones are faster.
+//
+// A namespace may have any number of levels, and nothing tells a namespace from
+// a Citus scope but its children: a folder with a child that is a cluster and
+// not called by a number is a namespace, and then its clusters that are called
+// by numbers are no groups.
+func Find(keys iter.Seq[string]) []string {
+	found := map[string]bool{}
+	last, hasLast := "", false
+	for key := range keys {
+		path, ok := clusterPath(key)
+		if !ok || hasLast && path == last {
+			continue
+		}
+		last, hasLast = path, true
+		found[path] = true
+	}
+
+	// A member may have any name, also one that looks like a key of a cluster
+	// below members: nothing below the members of a cluster is a cluster.
+	namespaces := map[string]bool{}
+	for path := range found {
+		if belowMembers(path, found) {
+			delete(found, path)
+		}
+	}
+	for path := range found {
+		if parent, element, ok := cutLast(path); ok {
+			if _, isGroup := groupNumber(element); !isGroup {
+				namespaces[parent] = true
+			}
+		}
+	}
+	paths := make([]string, 0, len(found))
+	parents := map[string]bool{}
+	for path := range found {
+		if parent, element, ok := cutLast(path); ok && !namespaces[parent] {
+			if _, isGroup := groupNumber(element); isGroup {
+				if !found[parent] && !parents[parent] {
+					parents[parent] = true
+					paths = append(paths, parent)
+				}
+				continue
+			}
+		}
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// belowMembers tells whether path is, or is below, the folder of the members of
+// a cluster in found.
+func belowMembers(path string, found map[string]bool) bool {
+	const folder = "/members"
+	for from := 0; ; {
+		i := strings.Index(path[from:], folder)
+		if i < 0 {
+			return false
+		}
+		end := from + i + len(folder)
+		if (end == len(path) || path[end] == '/') && found[path[:from+i]] {
+			return true
+		}
+		from = end
+	}
+}
+
+// cutLast splits path at its last slash.
+func cutLast(path string) (parent, element string, ok bool) {
+	slash := strings.LastIndexByte(path, '/')
+	if slash < 0 {
+		return "", "", false
+	}
+	return path[:slash], path[slash+1:], true
+}
+
+// splitGroups returns the keys of each Citus group among keys, which are
+// relative to the path of a cluster, and the keys that are in no group. Both
+// are nil if there is no group.
+func splitGroups(keys map[string]string) (groups map[int]map[string]string, plain map[string]string) {
+	isGroup := map[int]bool{}
+	for key := range keys {
+		element, rest, ok := strings.Cut(key, "/")
+		if !ok || element == "members" || element == "optime" {
+			continue
+		}
+		number, isNumber := groupNumber(element)
+		child, isCluster := clusterPath("/" + rest)
+		if !isCluster || child != "" {
+			continue
+		}
+		if !isNumber {
+			// The path is a namespace.
+			return nil, nil
+		}
+		isGroup[number] = true
+	}
+	if len(isGroup) == 0 {
+		return nil, nil
+	}
+	groups = make(map[int]map[string]string, len(isGroup))
+	plain = map[string]string{}
+	for key, text := range keys {
+		element, rest, _ := strings.Cut(key, "/")
+		if number, ok := groupNumber(element); ok && isGroup[number] {
+			if groups[number] == nil {
+				groups[number] = map[string]string{}
+			}
+			groups[number][rest] = text
+		} else {
+			plain[key] = text
+		}
+	}
+	return groups, plain
+}

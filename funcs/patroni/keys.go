@@ -1,0 +1,209 @@
+package patroni
+
+import (
+	"strings"
+)
+
+// This file decodes the keys beside config and members.
+
+// optime returns the leader's position from the status key, and only if there
+// is none from optime/leader, which later releases leave behind unchanged
+// (Patroni: dcs/__init__.py Status.from_node). It is 0 if unknown.
+func optime(keys map[string]string) int64 {
+	text, ok := keys["status"]
+	if !ok {
+		text, ok = keys["optime/leader"]
+	}
+	if !ok {
+		return 0
+	}
+	v, ok := parse(text)
+	if !ok {
+		return 0
+	}
+	var position int64
+	switch {
+	case v.isObject():
+		v.fields(func(name string, v value) {
+			if name == "optime" {
+				position, _ = v.truncated()
+			}
+		})
+	case isWhole(v):
+		position, _ = v.truncated()
+	}
+	return max(position, 0)
+}
+
+// isWhole tells whether v is a number without a fraction, which the value as a
+// whole is where it is not an object.
+func isWhole(v value) bool {
+	return v != "" && strings.Trim(string(v), "-0123456789") == ""
+}
+
+// syncState is the sync key. Without a leader it is empty (Patroni:
+// dcs/__init__.py SyncState).
+type syncState struct {
+	leader  string
+	quorum  int64
+	standby []string // in lower case
+}
+
+// parseSync decodes the sync key, which is a leftover unless the mode is on.
+func parseSync(mode, text string) syncState {
+	if mode == SyncOff {
+		return syncState{}
+	}
+	var leader, standby, quorum value
+	if !parseObject(text, func(name string, v value) {
+		switch name {
+		case "leader":
+			leader = v
+		case "sync_standby":
+			standby = v
+		case "quorum":
+			quorum = v
+		}
+	}) {
+		return syncState{}
+	}
+	var s syncState
+	if s.leader, _ = leader.text(); s.leader == "" {
+		return syncState{}
+	}
+	if quorum.truthy() {
+		var ok bool
+		if s.quorum, ok = quorum.truncated(); !ok {
+			return syncState{}
+		}
+	}
+	names, _ := standby.text()
+	for name := range strings.SplitSeq(names, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			s.standby = append(s.standby, strings.ToLower(name))
+		}
+	}
+	return s
+}
+
+// names tells whether the key names the member as a standby. PostgreSQL does
+// not look at case here, and neither does Patroni.
+func (s syncState) names(member string) bool {
+	if len(s.standby) == 0 || member == "" {
+		return false
+	}
+	member = strings.ToLower(member)
+	for _, name := range s.standby {
+		if name == member {
+			return true
+		}
+	}
+	return false
+}
+
+// setHistory sets History and Timeline (Patroni: dcs/__init__.py
+// TimelineHistory.from_node and Cluster.timeline).
+func (c *Cluster) setHistory(text string) {
+	v, ok := parse(text)
+	if !ok {
+		return
+	}
+	lines, ok := v.items()
+	if !ok {
+		return
+	}
+	if len(lines) == 0 {
+		c.Timeline = 1
+		return
+	}
+	for i, line := range lines {
+		fields, _ := line.items()
+		if len(fields) == 0 {
+			continue
+		}
+		timeline, ok := fields[0].truncated()
+		if !ok || timeline < 1 {
+			continue
+		}
+		if i == len(lines)-1 {
+			c.Timeline = timeline + 1
+		}
+		c.History = append(c.History, promotion(timeline, fields[1:]))
+	}
+}
+
+func promotion(timeline int64, fields []value) Promotion {
+	p := Promotion{Timeline: timeline}
+	for i, v := range fields {
+		text, _ := v.text()
+		switch i {
+		case 0:
+			p.LSN = v.position()
+		case 1:
+			if isPrintable(text) {
+				p.Reason = text
+			}
+		case 2:
+			p.Time = safeToken(text, "+-:. ")
+		case 3:
+			p.Leader = safeName(text)
+		}
+	}
+	return p
+}
+
+// parseFailover returns the request in the failover key, or nil for none: the
+// key is emptied rather than deleted. What is not JSON at all is read as
+// "leader:candidate", the form of old releases (Patroni: dcs/__init__.py
+// Failover.from_node).
+func parseFailover(text string) *Failover {
+	if text == "" {
+		return nil
+	}
+	f := &Failover{}
+	if v, ok := parse(text); ok {
+		v.fields(func(name string, v value) {
+			s, _ := v.text()
+			switch name {
+			case "leader":
+				f.Leader = safeName(s)
+			case "member":
+				f.Candidate = safeName(s)
+			case "scheduled_at":
+				f.ScheduledAt = safeToken(s, "+-:. ")
+			}
+		})
+	} else {
+		names := strings.Split(text, ":")
+		f.Leader = safeName(strings.TrimSpace(names[0]))
+		if len(names) > 1 {
+			f.Candidate = safeName(strings.TrimSpace(names[1]))
+		}
+	}
+	if f.Leader == "" && f.Candidate == "" {
+		return nil
+	}
+	return f
+}
+
+// failsafeMembers returns the REST APIs of the members that were there when the
+// key was last written. Patroni does not delete the key when the mode is
+// switched off; what is no name or no address is left out.
+func failsafeMembers(on bool, text string) map[string]string {
+	if !on {
+		return nil
+	}
+	members := map[string]string{}
+	ok := parseObject(text, func(name string, v value) {
+		delete(members, name)
+		raw, _ := v.text()
+		api, err := parseEndpoint(raw)
+		if err == nil && len(api.addrs) > 0 && nameProblem(name) == "" && (api.scheme == "http" || api.scheme == "https") {
+			members[name] = api.uri(api.scheme)
+		}
+	})
+	if !ok || len(members) == 0 {
+		return nil
+	}
+	return members
+}

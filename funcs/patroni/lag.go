@@ -1,0 +1,116 @@
+package patroni
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Bytes is an amount of WAL in bytes, mostly a lag.
+type Bytes int64
+
+// Unknown is the lag of a member about which the store says nothing. It is
+// larger than every other lag, so that a comparison such as "lag below 16 MB"
+// is never true of a lag that nobody knows.
+const Unknown Bytes = math.MaxInt64
+
+// Known tells whether b is an amount rather than Unknown.
+func (b Bytes) Known() bool { return b != Unknown }
+
+// String returns the plain number of bytes, or "unknown".
+func (b Bytes) String() string {
+	if b == Unknown {
+		return unknown
+	}
+	return strconv.FormatInt(int64(b), 10)
+}
+
+// MarshalJSON writes the number of bytes, or null for Unknown.
+func (b Bytes) MarshalJSON() ([]byte, error) {
+	if b == Unknown {
+		return []byte("null"), nil
+	}
+	return strconv.AppendInt(nil, int64(b), 10), nil
+}
+
+// units of ParseBytes; a fraction is rounded to whole units of the next
+// smaller kind.
+var units = map[string]struct{ size, round Bytes }{
+	"B":  {1, 1},
+	"kB": {1 << 10, 1},
+	"MB": {1 << 20, 1 << 10},
+	"GB": {1 << 30, 1 << 20},
+	"TB": {1 << 40, 1 << 30},
+}
+
+// ParseBytes returns the number of bytes that text stands for, in the notation
+// of PostgreSQL's configuration and of "/replica?lag=": a number, which may be
+// hexadecimal (0x10), octal (010) or have a fraction (1.5), and a unit of B,
+// kB, MB, GB and TB, in exactly this case; each is 1024 times the one before. A
+// number without a unit is bytes (Patroni: utils.py parse_int with base unit
+// B). Unlike Patroni, for which a limit that it cannot read means none at all,
+// ParseBytes returns an error, and it has no negative amounts.
+func ParseBytes(text string) (Bytes, error) {
+	n, unit, ok := leadingNumber(text)
+	if !ok {
+		return 0, fmt.Errorf("parse size %q: %w", text, errSize)
+	}
+	if unit == "" {
+		unit = "B"
+	}
+	u, ok := units[unit]
+	if !ok {
+		for known := range units {
+			if strings.EqualFold(known, unit) {
+				return 0, fmt.Errorf("parse size %q: the unit is written %q: %w", text, known, errSize)
+			}
+		}
+		return 0, fmt.Errorf("parse size %q: unknown unit %q: %w", text, unit, errSize)
+	}
+	if n.float < 0 {
+		return 0, fmt.Errorf("parse size %q: it is negative: %w", text, errSize)
+	}
+	if n.isWhole && n.whole < int64(Unknown/u.size) {
+		return Bytes(n.whole) * u.size, nil
+	}
+	bytes := math.RoundToEven(n.float*float64(u.size)/float64(u.round)) * float64(u.round)
+	if bytes >= math.MaxInt64 {
+		return 0, fmt.Errorf("parse size %q: it is too large: %w", text, errSize)
+	}
+	return Bytes(bytes), nil
+}
+
+var errSize = errors.New(`want a number of bytes, or a number with one of the units B, kB, MB, GB and TB, such as "16MB"`)
+
+// lag returns how many bytes position is behind optime, never less than 0.
+// Without either of them it is Unknown: Patroni's tools show 0 where only
+// optime is missing, which would pass for a member that is up to date.
+func lag(optime, position int64) Bytes {
+	switch {
+	case optime == 0 || position == 0:
+		return Unknown
+	case position >= optime:
+		return 0
+	}
+	return Bytes(optime - position)
+}
+
+// setLags sets the lags of m behind the leader's position.
+func (m *Member) setLags(optime int64) {
+	if m.IsLeader {
+		m.Lag, m.ReceiveLag, m.ReplayLag = 0, 0, 0
+		return
+	}
+	received := m.ReceiveLSN
+	if received == 0 {
+		received = m.XLogLocation
+	}
+	m.ReceiveLag = lag(optime, received)
+	m.ReplayLag = lag(optime, m.ReplayLSN)
+	m.Lag = m.ReplayLag
+	if !m.Lag.Known() {
+		m.Lag = m.ReceiveLag
+	}
+}

@@ -1,0 +1,407 @@
+package patroni
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+// The roles that a member may report of itself, and the one state that matters
+// (Patroni: postgresql/misc.py PostgresqlRole and PostgresqlState).
+const (
+	RolePrimary       = "primary"
+	RoleReplica       = "replica"
+	RoleStandbyLeader = "standby_leader"
+	RoleUninitialized = "uninitialized"
+	RoleDemoted       = "demoted"
+	RolePromoted      = "promoted"
+
+	StateRunning = "running"
+)
+
+// defaultPort is PostgreSQL's, for URLs without a port (Patroni:
+// dcs/__init__.py Member.conn_kwargs).
+const defaultPort = 5432
+
+// A Member is one node of a cluster as its own key describes it, at most one
+// cycle of Patroni ago if it is alive.
+//
+// Where Problem is not empty, every address is empty and every port 0.
+type Member struct {
+	// Name is the member's name. In a member whose Problem is its name, each
+	// character that is not fit to be printed is replaced by a question mark.
+	Name string
+
+	// Host, Port and Addr ("host:port", IPv6 in brackets) say where PostgreSQL
+	// listens. The port is 5432 if the member does not name one. Where it names
+	// several hosts, these are of the first one, and Addrs has them all.
+	Host  string
+	Port  int
+	Addr  string
+	Addrs []string
+
+	// ConnURL is the connection URL of the member with scheme, hosts, port and
+	// database, the latter being the one that Patroni itself uses. It is a valid
+	// URI: the zone of an IPv6 address and odd characters are percent-encoded.
+	// User, password and query, which Patroni wrote before 1.0, are left out.
+	ConnURL string
+
+	// The address of the connection pooler beside PostgreSQL
+	// (postgresql.proxy_address), or empty.
+	ProxyURL  string
+	ProxyHost string
+	ProxyPort int
+	ProxyAddr string
+
+	// The address of Patroni's REST API. All are empty if the member announces
+	// none that is http or https: such a member cannot be checked, and Patroni
+	// passes it over in elections. A URL without a port means 80 or 443.
+	APIURL    string
+	APIScheme string
+	APIHost   string
+	APIPort   int
+	APIAddr   string
+
+	// Role is what the local PostgreSQL is, as opposed to who holds the lock:
+	// the two disagree for seconds to minutes around every change. "master",
+	// which Patroni wrote up to 3.3, reads as "primary". "unknown" if absent.
+	Role string
+	// State is "running" or another of Patroni's words; "unknown" if absent
+	// (Patroni: dcs/__init__.py Member.state).
+	State string
+	// Version is that of Patroni, not of PostgreSQL.
+	Version string
+	// Timeline is 0 if the member does not know it.
+	Timeline int64
+	// ReplicationState is "streaming", "in archive recovery", or empty
+	// (Patroni 3.0.4 and later, replicas only).
+	ReplicationState string
+
+	// Running tells whether State is "running".
+	Running bool
+	// IsLeader tells whether the member holds the lock.
+	IsLeader bool
+	// Promoted tells a leader that has finished its promotion from one that has
+	// just taken the lock: role primary, and running. It is what Patroni asks of
+	// a node before it sends writes there (Patroni: postgresql/mpp/citus.py
+	// sync_meta_data). A standby leader is never promoted.
+	Promoted bool
+	// InSync tells whether the sync key names the member as a standby while
+	// synchronous replication is on, whatever its state (Patroni:
+	// dcs/__init__.py SyncState.matches).
+	InSync bool
+
+	// XLogLocation, ReceiveLSN and ReplayLSN are positions in the WAL in bytes,
+	// 0 if unknown. The latter two exist since Patroni 4.1; XLogLocation is, on
+	// a replica, the larger of what is received and what is replayed.
+	XLogLocation int64
+	ReceiveLSN   int64
+	ReplayLSN    int64
+
+	// Lag is ReplayLag if that is known, else ReceiveLag. ReplayLag needs
+	// Patroni 4.1; ReceiveLag is a lower bound of it. They are 0 for the leader,
+	// and Unknown where a position is missing. The leader's position and the
+	// member's are sampled by two processes seconds apart: a lag wobbles by what
+	// is written in a cycle, and means nothing while there is no leader
+	// (Patroni: utils.py cluster_as_json).
+	Lag        Bytes
+	ReceiveLag Bytes
+	ReplayLag  Bytes
+
+	// The tags that Patroni itself knows, as it reads them (Patroni: tags.py
+	// Tags): any string, "false" too, makes noloadbalance true.
+	NoFailover       bool
+	NoLoadBalance    bool
+	NoSync           bool
+	NoStream         bool
+	CloneFrom        bool
+	ReplicateFrom    string
+	FailoverPriority int64
+	SyncPriority     int64
+
+	// Tags are all tags with values of type bool, string, json.Number, or lists
+	// and maps of these; see Tag for their text. A tag that holds a character
+	// that cannot be printed, such as a newline, is left out. The name and the
+	// value may hold all others, quotes and spaces too.
+	Tags map[string]any
+
+	// PendingRestart tells whether PostgreSQL waits to be restarted, and
+	// PendingRestartReason because of which settings (Patroni 3.3 and later).
+	PendingRestart       bool
+	PendingRestartReason []SettingChange
+	// ScheduledRestart is the time of a planned restart in ISO 8601, or empty.
+	ScheduledRestart string
+	// Pause tells whether the node has noticed that the cluster is paused; the
+	// pause itself is Cluster.Paused.
+	Pause bool
+
+	// Problem says why the member cannot be used, or is empty. It quotes no part
+	// of the value of a key.
+	Problem string
+
+	cluster *Cluster
+	key     string // the name as it is in the key, for comparisons
+	raw     string
+	decoded func() map[string]any
+}
+
+// A SettingChange is a setting of PostgreSQL that takes effect at the next
+// restart.
+type SettingChange struct {
+	Name     string `json:"name"`
+	OldValue string `json:"old_value"`
+	NewValue string `json:"new_value"`
+}
+
+// memberFields are the parts of a member's value, not yet interpreted: the last
+// of two equal fields wins.
+type memberFields struct {
+	connURL, apiURL, proxyURL                       value
+	state, role, version, replicationState          value
+	timeline, xlogLocation, receiveLSN, replayLSN   value
+	tags, pause                                     value
+	pendingRestart, pendingReason, scheduledRestart value
+}
+
+// parseMember takes the value of a member key apart. What is not an object has
+// no fields (Patroni: dcs/__init__.py Member.from_node).
+func parseMember(text string) (f memberFields, ok bool) {
+	ok = parseObject(text, func(name string, v value) {
+		switch name {
+		case "conn_url":
+			f.connURL = v
+		case "api_url":
+			f.apiURL = v
+		case "proxy_url":
+			f.proxyURL = v
+		case "state":
+			f.state = v
+		case "role":
+			f.role = v
+		case "version":
+			f.version = v
+		case "replication_state":
+			f.replicationState = v
+		case "timeline":
+			f.timeline = v
+		case "xlog_location":
+			f.xlogLocation = v
+		case "receive_lsn":
+			f.receiveLSN = v
+		case "replay_lsn":
+			f.replayLSN = v
+		case "tags":
+			f.tags = v
+		case "pause":
+			f.pause = v
+		case "pending_restart":
+			f.pendingRestart = v
+		case "pending_restart_reason":
+			f.pendingReason = v
+		case "scheduled_restart":
+			f.scheduledRestart = v
+		}
+	})
+	if !ok {
+		return memberFields{}, false
+	}
+	return f, true
+}
+
+// decodeMember returns the member with the given name and value. What depends
+// on the rest of the cluster is set by Cluster.join.
+func decodeMember(name, text string) *Member {
+	m := &Member{
+		Name:             safeName(name),
+		Role:             unknown,
+		State:            unknown,
+		Lag:              Unknown,
+		ReceiveLag:       Unknown,
+		ReplayLag:        Unknown,
+		FailoverPriority: 1,
+		SyncPriority:     1,
+		key:              name,
+		raw:              text,
+	}
+	m.decoded = sync.OnceValue(m.decodeRaw)
+	if problem := nameProblem(name); problem != "" {
+		m.Problem = "the name " + problem
+	}
+	// Before 1.0 the value was the connection URL itself.
+	if strings.HasPrefix(text, "postgres") {
+		connURL, apiURL := splitLegacyURL(text)
+		m.setAddresses(connURL, apiURL, "")
+		return m
+	}
+	f, ok := parseMember(text)
+	if !ok {
+		m.problem("the value is not a JSON object")
+		return m
+	}
+	connURL, _ := f.connURL.text()
+	apiURL, _ := f.apiURL.text()
+	proxyURL, _ := f.proxyURL.text()
+	m.setAddresses(connURL, apiURL, proxyURL)
+	m.setStatus(&f)
+	if f.tags != "" {
+		m.setTags(f.tags)
+	}
+	return m
+}
+
+// problem makes m unusable.
+func (m *Member) problem(format string, args ...any) {
+	if m.Problem == "" {
+		m.Problem = fmt.Sprintf(format, args...)
+	}
+}
+
+func (m *Member) setStatus(f *memberFields) {
+	if role, ok := f.role.text(); ok {
+		m.Role = safeWords(role)
+	}
+	if m.Role == "master" {
+		m.Role = RolePrimary
+	}
+	if state, ok := f.state.text(); ok {
+		m.State = safeWords(state)
+	}
+	m.Running = m.State == StateRunning
+	if version, ok := f.version.text(); ok {
+		m.Version = safeToken(version, ".-+_")
+	}
+	if state, ok := f.replicationState.text(); ok && state != "" {
+		m.ReplicationState = safeWords(state)
+	}
+	m.Timeline = f.timeline.position()
+	m.XLogLocation = f.xlogLocation.position()
+	m.ReceiveLSN = f.receiveLSN.position()
+	m.ReplayLSN = f.replayLSN.position()
+	m.Pause = f.pause.truthy()
+	m.PendingRestart = f.pendingRestart.truthy()
+	m.PendingRestartReason = settingChanges(f.pendingReason)
+	f.scheduledRestart.fields(func(name string, v value) {
+		if name == "schedule" {
+			schedule, _ := v.text()
+			m.ScheduledRestart = safeToken(schedule, "+-:. ")
+		}
+	})
+}
+
+// setAddresses sets all addresses, or none of them and the Problem if one of
+// the URLs is broken: a member that sends one bad value is not to be believed
+// the others.
+func (m *Member) setAddresses(connURL, apiURL, proxyURL string) {
+	conn, err := parseEndpoint(connURL)
+	if err != nil {
+		m.problem("conn_url %v", err)
+	}
+	api, err := parseEndpoint(apiURL)
+	if err != nil {
+		m.problem("api_url %v", err)
+	}
+	proxy, err := parseEndpoint(proxyURL)
+	if err != nil {
+		m.problem("proxy_url %v", err)
+	}
+	if len(conn.addrs) == 0 {
+		m.problem("conn_url is missing or names no host")
+	}
+	if m.Problem != "" {
+		return
+	}
+	m.Addrs = make([]string, len(conn.addrs))
+	for i, addr := range conn.addrs {
+		if addr.port == 0 {
+			addr.port = defaultPort
+		}
+		m.Addrs[i] = addr.String()
+		if i == 0 {
+			m.Host, m.Port, m.Addr = addr.host, addr.port, m.Addrs[0]
+		}
+	}
+	m.ConnURL = conn.uri("postgres")
+	if len(proxy.addrs) > 0 {
+		addr := proxy.addrs[0]
+		if addr.port == 0 {
+			addr.port = defaultPort
+		}
+		m.ProxyHost, m.ProxyPort, m.ProxyAddr = addr.host, addr.port, addr.String()
+		m.ProxyURL = proxy.uri("postgres")
+	}
+	if len(api.addrs) > 0 && (api.scheme == "http" || api.scheme == "https") {
+		addr := api.addrs[0]
+		m.APIURL = api.uri(api.scheme)
+		if addr.port == 0 {
+			addr.port = map[string]int{"http": 80, "https": 443}[api.scheme]
+		}
+		m.APIScheme, m.APIHost, m.APIPort, m.APIAddr = api.scheme, addr.host, addr.port, addr.String()
+	}
+}
+
+// splitLegacyURL returns the connection URL and the URL of the REST API that
+// is hidden in its application_name (Patroni: dcs/__init__.py
+// parse_connection_string).
+func splitLegacyURL(text string) (connURL, apiURL string) {
+	text, _, _ = strings.Cut(text, "#")
+	connURL, query, _ := strings.Cut(text, "?")
+	// What is wrong in one part of the query leaves the other parts valid.
+	values, _ := url.ParseQuery(query)
+	return connURL, values.Get("application_name")
+}
+
+// settingChanges returns the reasons for a restart, sorted by name; what cannot
+// be printed is left out.
+func settingChanges(v value) []SettingChange {
+	var changes []SettingChange
+	v.fields(func(name string, change value) {
+		c := SettingChange{Name: name}
+		change.fields(func(field string, v value) {
+			switch field {
+			case "old_value":
+				c.OldValue = v.form()
+			case "new_value":
+				c.NewValue = v.form()
+			}
+		})
+		if isPrintable(c.Name) && isPrintable(c.OldValue) && isPrintable(c.NewValue) {
+			changes = append(changes, c)
+		}
+	})
+	return sortedChanges(changes)
+}
+
+// Usable tells whether the member has an address and no Problem.
+func (m *Member) Usable() bool { return m.Problem == "" }
+
+// Raw returns the object that the member key holds, with numbers as
+// json.Number, for what this package has no field for. It is what the member
+// wrote, unchecked: it may hold anything, newlines and quotes too. It is empty
+// if the value is no object. It must not be changed.
+func (m *Member) Raw() map[string]any { return m.decoded() }
+
+func (m *Member) decodeRaw() map[string]any {
+	if v, ok := parse(m.raw); ok && v.isObject() {
+		return v.decode().(map[string]any)
+	}
+	return map[string]any{}
+}
+
+// String returns the name, so that a member that is printed as a whole prints
+// nothing unchecked.
+func (m *Member) String() string {
+	if m == nil {
+		return ""
+	}
+	return m.Name
+}
+
+// unusable takes every address away from m.
+func (m *Member) unusable(why string) {
+	m.problem("%s", why)
+	m.Host, m.Port, m.Addr, m.Addrs, m.ConnURL = "", 0, "", nil, ""
+	m.ProxyURL, m.ProxyHost, m.ProxyPort, m.ProxyAddr = "", "", 0, ""
+	m.APIURL, m.APIScheme, m.APIHost, m.APIPort, m.APIAddr = "", "", "", 0, ""
+	m.CloneFrom = false
+}

@@ -1,0 +1,102 @@
+package patroni
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// setTags sets the tags and what Patroni derives from its own ones (Patroni:
+// tags.py Tags).
+func (m *Member) setTags(tags value) {
+	var noFailover, failoverPriority, noSync, syncPriority value
+	m.CloneFrom, m.NoLoadBalance, m.NoStream, m.ReplicateFrom = false, false, false, ""
+	tags.fields(func(name string, v value) {
+		switch name {
+		case "nofailover":
+			noFailover = v
+		case "failover_priority":
+			failoverPriority = v
+		case "nosync":
+			noSync = v
+		case "sync_priority":
+			syncPriority = v
+		case "noloadbalance":
+			m.NoLoadBalance = v.truthy()
+		case "nostream":
+			m.NoStream = v.isTrue()
+		case "clonefrom":
+			// Nothing can be cloned from a node without a connection URL
+			// (Patroni: dcs/__init__.py Member.clonefrom).
+			m.CloneFrom = v.truthy() && m.Usable()
+		case "replicatefrom":
+			parent, _ := v.text()
+			if nameProblem(parent) != "" {
+				parent = ""
+			}
+			m.ReplicateFrom = parent
+		}
+		if isPrintable(name) && isPrintableValue(v) {
+			if m.Tags == nil {
+				m.Tags = map[string]any{}
+			}
+			m.Tags[name] = v.decode()
+		} else {
+			delete(m.Tags, name)
+		}
+	})
+	m.NoFailover, m.FailoverPriority = priority(noFailover, failoverPriority)
+	m.NoSync, m.SyncPriority = priority(noSync, syncPriority)
+}
+
+// priority returns what a pair of tags such as nofailover and
+// failover_priority mean together: the former wins if it is there, else a
+// priority of 0 or less excludes the node (Patroni: tags.py Tags.nofailover and
+// Tags.failover_priority).
+func priority(excluded, rank value) (bool, int64) {
+	n, ok := rank.integer()
+	if !ok {
+		n = 1
+	}
+	if excluded.isNull() {
+		return n <= 0, n
+	}
+	if excluded.truthy() {
+		return true, 0
+	}
+	return false, n
+}
+
+// isPrintableValue tells whether all strings in v are printable.
+func isPrintableValue(v value) bool {
+	if s, ok := v.text(); ok {
+		return isPrintable(s)
+	}
+	// Control characters cannot stand in JSON as they are: only what is written
+	// as an escape can be one.
+	if !strings.ContainsRune(string(v), '\\') && isPrintable(string(v)) {
+		return true
+	}
+	return isPrintableTree(v.decode())
+}
+
+func isPrintableTree(tree any) bool {
+	switch tree := tree.(type) {
+	case string:
+		return isPrintable(tree)
+	case []any:
+		return !slices.ContainsFunc(tree, func(item any) bool { return !isPrintableTree(item) })
+	case map[string]any:
+		for name, item := range tree {
+			if !isPrintable(name) || !isPrintableTree(item) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func sortedChanges(changes []SettingChange) []SettingChange {
+	slices.SortStableFunc(changes, func(a, b SettingChange) int { return cmp.Compare(a.Name, b.Name) })
+	return changes
+}

@@ -1,0 +1,154 @@
+package patroni
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxText bounds names, hosts and words, in bytes. No host name is longer, and
+// proxies have short lines.
+const maxText = 255
+
+// unknown is what reads in the place of a word that is absent or not fit to be
+// printed.
+const unknown = "unknown"
+
+// nameProblem returns why name is not fit to be printed into the configuration
+// of a proxy, or the empty string. A name consists of letters and digits of any
+// script and of - . _ : @ +, and holds at least one letter or digit.
+func nameProblem(name string) string {
+	if name == "" {
+		return "is empty"
+	}
+	if len(name) > maxText {
+		return fmt.Sprintf("is longer than %d bytes", maxText)
+	}
+	meaning := false
+	for i, r := range name {
+		if !isNameRune(r, name[i:]) {
+			return fmt.Sprintf("holds %s, which is neither a letter, a digit nor one of - . _ : @ +", describe(r, name[i:]))
+		}
+		meaning = meaning || unicode.IsLetter(r) || unicode.IsDigit(r)
+	}
+	if !meaning {
+		return "holds neither a letter nor a digit"
+	}
+	return ""
+}
+
+// isNameRune tells whether r, with which rest begins, may be part of a name.
+func isNameRune(r rune, rest string) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._:@+", r)
+	}
+	return !isInvalid(r, rest) && unicode.In(r, unicode.Letter, unicode.Mark, unicode.Nd)
+}
+
+// safeName returns name if it is fit to be printed, else name with a question
+// mark for each character that is not, for people to recognise it.
+func safeName(name string) string {
+	if len(name) <= maxText && allName(name, "") {
+		return name
+	}
+	return replaceUnsafe(name, "")
+}
+
+// safePath is safeName for a path: slashes stay.
+func safePath(path string) string {
+	if allName(path, "/") {
+		return path
+	}
+	return replaceUnsafe(path, "/")
+}
+
+func allName(text, also string) bool {
+	for i, r := range text {
+		if !isNameRune(r, text[i:]) && !strings.ContainsRune(also, r) {
+			return false
+		}
+	}
+	return true
+}
+
+func replaceUnsafe(text, also string) string {
+	var b strings.Builder
+	for i, r := range text {
+		if b.Len() >= maxText {
+			break
+		}
+		if isNameRune(r, text[i:]) || strings.ContainsRune(also, r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteByte('?')
+		}
+	}
+	return b.String()
+}
+
+// safeWords returns text if it consists of words of ASCII letters, digits, -
+// and _ with single spaces between them, as all of Patroni's roles and states
+// do, and "unknown" if it is empty or anything else. Words that Patroni may
+// come up with one day pass.
+func safeWords(text string) string {
+	if text == "" || len(text) > 64 || text[0] == ' ' || text[len(text)-1] == ' ' || strings.Contains(text, "  ") {
+		return unknown
+	}
+	for i := range len(text) {
+		c := text[i]
+		if !isAlnum(c) && c != ' ' && c != '-' && c != '_' {
+			return unknown
+		}
+	}
+	return text
+}
+
+// safeToken returns text if it consists of ASCII letters, digits and the given
+// marks, else the empty string. It is for versions and times.
+func safeToken(text, marks string) string {
+	if len(text) > 64 {
+		return ""
+	}
+	for i := range len(text) {
+		if !isAlnum(text[i]) && strings.IndexByte(marks, text[i]) < 0 {
+			return ""
+		}
+	}
+	return text
+}
+
+// isPrintable tells whether text is valid UTF-8 without control and formatting
+// characters and without line and paragraph separators.
+func isPrintable(text string) bool {
+	for i, r := range text {
+		if r >= ' ' && r < 0x7f {
+			continue
+		}
+		if isInvalid(r, text[i:]) || !unicode.IsPrint(r) && r != '\u00a0' {
+			return false
+		}
+	}
+	return true
+}
+
+// isInvalid tells whether r stands for a byte that is not UTF-8.
+func isInvalid(r rune, rest string) bool {
+	return r == utf8.RuneError && !strings.HasPrefix(rest, "\uFFFD")
+}
+
+// describe names the character r, with which rest begins, without printing it
+// unless it is harmless.
+func describe(r rune, rest string) string {
+	if isInvalid(r, rest) {
+		return fmt.Sprintf("the byte 0x%02x", rest[0])
+	}
+	if unicode.IsPrint(r) {
+		return fmt.Sprintf("%q", r)
+	}
+	return fmt.Sprintf("the character U+%04X", r)
+}
+
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c)
+}
