@@ -1,0 +1,150 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// outputKept is how many bytes of a command's output are kept, its last.
+	outputKept = 4 << 10
+	// killGrace is how long a process group may take to react to TERM.
+	killGrace = 5 * time.Second
+	// outputGrace is how long the output of a command that has exited is
+	// still read: a process that it left in the background may hold it open
+	// for ever.
+	outputGrace = 250 * time.Millisecond
+)
+
+// errTimeout is wrapped by the error of a command that ran for too long.
+var errTimeout = errors.New("timed out")
+
+// commandError says how a command failed, and holds what it printed.
+type commandError struct {
+	err    error
+	output string
+}
+
+func (e *commandError) Error() string { return e.err.Error() }
+
+func (e *commandError) Unwrap() error { return e.err }
+
+// outputOf returns what the command behind err printed, or "".
+func outputOf(err error) string {
+	if ce, ok := errors.AsType[*commandError](err); ok {
+		return ce.output
+	}
+	return ""
+}
+
+// commands runs shell commands, a bounded number of them at once. It may be
+// used by several goroutines.
+type commands struct {
+	environ []string
+	slots   chan struct{}
+}
+
+func newCommands(environ []string, atOnce int) *commands {
+	return &commands{environ: environ, slots: make(chan struct{}, atOnce)}
+}
+
+// run runs line by /bin/sh -c, without standard input and in a process group
+// of its own. After timeout, or when ctx is done, the whole group gets TERM
+// and, killGrace later, KILL; so the group is gone when run returns. What a
+// command that ended by itself left in the background stays: it may well be
+// the proxy. It returns how long the command ran, without the wait for a slot.
+func (c *commands) run(ctx context.Context, line string, timeout time.Duration) (time.Duration, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("not started: %w", context.Cause(ctx))
+	}
+
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w after %s", errTimeout, timeout))
+	defer cancel()
+	var output tail
+	cmd := exec.Command("/bin/sh", "-c", line)
+	cmd.Env = c.environ
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = outputGrace
+
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("start /bin/sh: %w", err)
+	}
+	ended := make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		endGroup(cmd.Process.Pid)
+	})
+	err := cmd.Wait()
+	cut := !unwatch()
+	if cut {
+		<-ended
+	}
+	took := time.Since(start)
+	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
+		return took, nil
+	}
+	if cut {
+		err = context.Cause(ctx)
+	}
+	return took, &commandError{err, output.String()}
+}
+
+// endGroup sends TERM to a process group and KILL to what is left of it after
+// killGrace. It returns once no process of the group can run any more.
+func endGroup(pgid int) {
+	if syscall.Kill(-pgid, syscall.SIGTERM) != nil {
+		return
+	}
+	deadline := time.Now().Add(killGrace)
+	for pause := time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 100*time.Millisecond) {
+		time.Sleep(pause)
+		if errors.Is(syscall.Kill(-pgid, 0), syscall.ESRCH) {
+			return
+		}
+	}
+	_ = syscall.Kill(-pgid, syscall.SIGKILL) // gone meanwhile is as good
+}
+
+// tail keeps the last outputKept bytes that are written to it. os/exec may
+// still write while the owner reads, hence the lock.
+type tail struct {
+	mu      sync.Mutex
+	data    []byte
+	dropped bool
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(p)
+	if len(p) > outputKept {
+		p, t.dropped = p[len(p)-outputKept:], true
+	}
+	if over := len(t.data) + len(p) - outputKept; over > 0 {
+		t.data = append(t.data[:0], t.data[over:]...)
+		t.dropped = true
+	}
+	t.data = append(t.data, p...)
+	return n, nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := strings.TrimSpace(string(t.data))
+	if t.dropped {
+		s = "..." + s
+	}
+	return s
+}
