@@ -63,10 +63,11 @@ func (m *mailbox) put(deltas map[*tracked]*delta) {
 func (m *mailbox) take() map[*tracked]*delta {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	deltas := m.deltas
-	if len(deltas) > 0 {
-		m.deltas = map[*tracked]*delta{}
+	if len(m.deltas) == 0 {
+		return nil
 	}
+	deltas := m.deltas
+	m.deltas = map[*tracked]*delta{}
 	return deltas
 }
 

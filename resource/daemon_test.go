@@ -1,0 +1,315 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"pc4patroni/backends"
+)
+
+// daemon is an engine that runs until the test is over.
+type daemon struct {
+	*site
+	engine *Engine
+	stop   context.CancelCauseFunc
+	done   chan error
+}
+
+func (s *site) start(d Daemon) *daemon {
+	s.t.Helper()
+	set, err := Load(s.opts)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	run := &daemon{site: s, done: make(chan error, 1)}
+	run.engine = NewEngine(s.opts, d, func(string) (backends.Backend, error) { return s.backend, nil })
+	var stop context.Context
+	stop, run.stop = context.WithCancelCause(context.Background())
+	go func() { run.done <- run.engine.Run(stop, context.Background(), set) }()
+	s.t.Cleanup(func() {
+		run.stop(errors.New("the test is over"))
+		if err := <-run.done; err != nil {
+			s.t.Errorf("Run: %v", err)
+		}
+		if s.t.Failed() {
+			s.t.Log(s.log.String())
+		}
+	})
+	return run
+}
+
+func (d *daemon) ready() {
+	d.t.Helper()
+	select {
+	case <-d.engine.Ready():
+	case <-time.After(20 * time.Second):
+		d.t.Fatalf("never ready:\n%s", d.log.String())
+	}
+}
+
+func (d *daemon) waitFile(name, want string) {
+	d.t.Helper()
+	waitFor(d.t, fmt.Sprintf("%s to be %q", name, want), func() bool {
+		got, err := os.ReadFile(d.out(name))
+		return err == nil && string(got) == want
+	})
+}
+
+func (d *daemon) state(name string) Result {
+	for _, res := range d.engine.Status().Results {
+		if res.Name == name {
+			return res
+		}
+	}
+	return Result{}
+}
+
+func (d *daemon) update() {
+	d.t.Helper()
+	set, err := Load(d.opts)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.engine.Update(d.t.Context(), set); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+var watching = Daemon{Interval: time.Hour, Watch: true}
+
+const hostTemplate = "{{getv \"/host\"}}\n"
+
+func TestDaemonFollows(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "cat OUTa.conf >>OUTreloads"`)
+	d := s.start(watching)
+	d.ready()
+	d.waitFile("reloads", "10.0.0.1\n")
+	s.backend.put("/app/host", "10.0.0.2")
+	d.waitFile("reloads", "10.0.0.1\n10.0.0.2\n")
+	// A sibling, and a key that the template does not print, change nothing.
+	s.backend.put("/app2/host", "6.6.6.6", "/app/other", "x")
+	s.backend.put("/app/host", "10.0.0.3")
+	d.waitFile("reloads", "10.0.0.1\n10.0.0.2\n10.0.0.3\n")
+	s.backend.del("/app/host")
+	waitFor(t, "the resource to be held", func() bool { return d.state("a").State == Held })
+	d.waitFile("a.conf", "10.0.0.3\n")
+	s.backend.put("/app/host", "10.0.0.3")
+	waitFor(t, "the resource to recover", func() bool { return d.state("a").State == InSync })
+	d.waitFile("reloads", "10.0.0.1\n10.0.0.2\n10.0.0.3\n")
+	if s.backend.loads != 1 {
+		t.Errorf("the backend was read %d times, want once", s.backend.loads)
+	}
+}
+
+func TestDaemonOwesReloadUntilItSucceeds(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml",
+		plainResource+`reload_cmd = "echo x >>OUTtries; test $(wc -l <OUTtries) -ge 3 && cp OUTa.conf OUTproxy"`)
+	d := s.start(watching)
+	d.waitFile("proxy", "10.0.0.1\n")
+	d.waitFile("tries", "x\nx\nx\n")
+	waitFor(t, "the mark to be removed", func() bool { return !hasMark(s.out("a.conf")) })
+}
+
+func TestDaemonReloadsAtStartWhatIsOwed(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
+	s.write("out/a.conf", "10.0.0.1\n")
+	if err := setMark(s.out("a.conf"), false); err != nil {
+		t.Fatal(err)
+	}
+	s.backend.setAway(errAway)
+	d := s.start(watching)
+	// Although the backend is away.
+	d.waitFile("reloads", "x\n")
+	s.backend.setAway(nil)
+	d.ready()
+	d.waitFile("reloads", "x\n")
+	if hasMark(s.out("a.conf")) {
+		t.Error("the mark is still there")
+	}
+}
+
+func TestDaemonDistrustsHalfWrittenFile(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "cat OUTa.conf >>OUTreloads"`)
+	s.write("out/a.conf", "10.0")
+	if err := setMark(s.out("a.conf"), true); err != nil {
+		t.Fatal(err)
+	}
+	s.backend.setAway(errAway)
+	d := s.start(watching)
+	waitFor(t, "a read to fail", func() bool { return strings.Contains(s.log.String(), "backend cannot be read") })
+	if exists(s.out("reloads")) {
+		t.Error("the proxy was told of a file that may be half written")
+	}
+	s.backend.setAway(nil)
+	d.waitFile("reloads", "10.0.0.1\n")
+}
+
+func TestDaemonBackendAwayAndBack(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+	s.backend.setAway(errAway)
+	d := s.start(watching)
+	waitFor(t, "a read to fail", func() bool { return strings.Contains(s.log.String(), "backend cannot be read") })
+	select {
+	case <-d.engine.Ready():
+		t.Error("ready although nothing could be read")
+	default:
+	}
+	s.backend.setAway(nil)
+	d.waitFile("a.conf", "10.0.0.1\n")
+	d.ready()
+	s.backend.setAway(errAway)
+	waitFor(t, "the loss to be noticed", func() bool { return !d.engine.Status().Backends[""].Connected })
+	s.backend.put("/app/host", "10.0.0.9")
+	s.backend.setAway(nil)
+	d.waitFile("a.conf", "10.0.0.9\n")
+	if got := strings.Count(s.log.String(), "backend cannot be read"); got != 2 {
+		t.Errorf("the absence was logged %d times, want once for each of two", got)
+	}
+}
+
+func TestDaemonHangingReloadBlocksItsUnitOnly(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUThanging; while [ ! -e OUTgo ]; do sleep 0.02; done; cp OUTa.conf OUTtold-a"`,
+		"conf.d/b.toml", strings.ReplaceAll(plainResource, "OUTa.conf", "OUTb.conf")+`reload_cmd = "cp OUTb.conf OUTtold-b"`)
+	d := s.start(watching)
+	d.waitFile("hanging", "x\n")
+	for i := range 200 {
+		s.backend.put("/app/host", fmt.Sprintf("10.0.1.%d", i))
+	}
+	d.waitFile("told-b", "10.0.1.199\n")
+	d.waitFile("hanging", "x\n")
+	s.write("out/go", "")
+	d.waitFile("told-a", "10.0.1.199\n")
+	// One for the first state, one for all that came meanwhile.
+	d.waitFile("hanging", "x\nx\n")
+}
+
+func TestDaemonDefersReload(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+"min_reload_interval = \"1500ms\"\nreload_cmd = \"cat OUTa.conf >>OUTreloads\"")
+	d := s.start(watching)
+	d.ready()
+	d.waitFile("reloads", "10.0.0.1\n")
+	began := time.Now()
+	s.backend.put("/app/host", "10.0.0.2")
+	d.waitFile("a.conf", "10.0.0.2\n")
+	s.backend.put("/app/host", "10.0.0.3")
+	d.waitFile("reloads", "10.0.0.1\n10.0.0.3\n")
+	if took := time.Since(began); took < time.Second {
+		t.Errorf("the second reload came after %v, want it deferred", took)
+	}
+}
+
+func TestDaemonPutsRightWhatOthersOverwrote(t *testing.T) {
+	s := newSite(t, map[string]string{"/app/host": "a", "/app/status": "1"}, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
+	d := s.start(watching)
+	d.ready()
+	d.waitFile("reloads", "x\n")
+	s.write("out/a.conf", "by hand\n")
+	s.backend.put("/app/status", "2") // a heartbeat notices
+	d.waitFile("a.conf", "a\n")
+	d.waitFile("reloads", "x\nx\n")
+}
+
+func TestDaemonComparesAtInterval(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
+	d := s.start(Daemon{Interval: 300 * time.Millisecond, Watch: true})
+	d.ready()
+	d.waitFile("reloads", "x\n")
+	s.write("out/a.conf", "by hand\n")
+	d.waitFile("a.conf", "10.0.0.1\n")
+	d.waitFile("reloads", "x\nx\n")
+	waitFor(t, "a full read at the interval", func() bool { return d.engine.Status().Backends[""].Resyncs[reasonInterval] > 1 })
+	d.waitFile("reloads", "x\nx\n")
+}
+
+func TestDaemonPolls(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+	d := s.start(Daemon{Interval: 100 * time.Millisecond})
+	d.waitFile("a.conf", "10.0.0.1\n")
+	s.backend.put("/app/host", "10.0.0.2")
+	d.waitFile("a.conf", "10.0.0.2\n")
+}
+
+func TestDaemonCheckFailsThenGoodChange(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`check_cmd = "echo x >>OUTchecks; ! grep -q bad {{.src}}"`)
+	d := s.start(watching)
+	d.ready()
+	s.backend.put("/app/host", "bad")
+	waitFor(t, "the check to fail", func() bool { return d.state("a").State == Failed })
+	d.waitFile("a.conf", "10.0.0.1\n")
+	s.backend.put("/app/host", "good")
+	d.waitFile("a.conf", "good\n")
+	waitFor(t, "the resource to recover", func() bool { return d.state("a").State == Changed })
+	s.wantFiles("a.conf", "checks")
+}
+
+func TestDaemonStopLetsReloadFinish(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`reload_cmd = "touch OUTbegan; while [ ! -e OUTgo ]; do sleep 0.02; done; touch OUTended"`)
+	d := s.start(watching)
+	waitFor(t, "the reload to begin", func() bool { return exists(s.out("began")) })
+	d.stop(errors.New("asked to stop"))
+	s.write("out/go", "")
+	if err := <-d.done; err != nil {
+		t.Error(err)
+	}
+	d.done <- nil // for the cleanup
+	s.wantFiles("a.conf", "began", "ended", "go")
+}
+
+func TestDaemonUpdate(t *testing.T) {
+	b := strings.ReplaceAll(plainResource, "OUTa.conf", "OUTb.conf")
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`reload_cmd = "echo a >>OUTreloads"`)
+	d := s.start(watching)
+	d.ready()
+	d.waitFile("reloads", "a\n")
+
+	s.write("conf.d/b.toml", b+`reload_cmd = "echo b >>OUTreloads"`)
+	d.update()
+	d.waitFile("reloads", "a\nb\n")
+
+	// A broken resource goes on as it was.
+	s.write("conf.d/b.toml", b+"nonsense = 1\n")
+	d.update()
+	s.backend.put("/app/host", "10.0.0.2")
+	d.waitFile("a.conf", "10.0.0.2\n")
+	d.waitFile("b.conf", "10.0.0.2\n")
+
+	// A removed one is let go.
+	if err := os.Remove(s.dir + "/conf.d/b.toml"); err != nil {
+		t.Fatal(err)
+	}
+	d.update()
+	s.backend.put("/app/host", "10.0.0.3")
+	d.waitFile("a.conf", "10.0.0.3\n")
+	if got := s.read("b.conf"); got != "10.0.0.2\n" {
+		t.Errorf("the file of a removed resource = %q, want it left alone", got)
+	}
+
+	// A changed template counts, though the resource file is the same.
+	s.write("templates/a.tmpl", "host "+hostTemplate)
+	d.update()
+	d.waitFile("a.conf", "host 10.0.0.3\n")
+	waitFor(t, "the results to settle", func() bool { return d.state("a").State == Changed })
+}
+
+func TestDaemonNoticesStuckLoop(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+	d := s.start(watching)
+	d.ready()
+	asked := time.Now()
+	d.engine.Stuck(asked)
+	waitFor(t, "every loop to take a turn", func() bool { return len(d.engine.Stuck(asked)) == 0 })
+	if got := d.engine.Stuck(time.Now().Add(time.Hour)); len(got) == 0 {
+		t.Error("a loop that has not turned since then is not reported")
+	}
+}
