@@ -1,6 +1,170 @@
 package funcs
 
-type clusterCache struct{}
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
 
-func (c *clusterCache) changed(string) {}
-func (c *clusterCache) keysChanged()   {}
+	"pc4patroni/funcs/patroni"
+)
+
+// clusterCache holds what was decoded from the keys of a store until one of
+// the keys that it came from changes. Paths are relative to the prefix of the
+// resource; that of a cluster at the prefix itself is "".
+type clusterCache struct {
+	decoded map[string]*patroni.Cluster
+	// prefix is what the decoded clusters have in front of their paths.
+	prefix string
+
+	// paths are those of all clusters, and found tells whether they are known.
+	paths []string
+	found bool
+
+	// problems are those of the clusters that were decoded since somebody asked.
+	problems []string
+}
+
+// changed forgets what was decoded from key: the clusters at every path above
+// it, because the key of a Citus group belongs to the group and to its scope.
+func (c *clusterCache) changed(key string) {
+	if len(c.decoded) == 0 {
+		return
+	}
+	for i := range len(key) {
+		if key[i] == '/' {
+			delete(c.decoded, key[:i])
+		}
+	}
+}
+
+// keysChanged forgets where the clusters are.
+func (c *clusterCache) keysChanged() {
+	c.paths, c.found = nil, false
+}
+
+// forget forgets every decoded cluster.
+func (c *clusterCache) forget() {
+	clear(c.decoded)
+}
+
+// clusterPaths returns the paths of all clusters, sorted.
+func (s *Store) clusterPaths() []string {
+	if c := &s.clusters; !c.found {
+		c.paths, c.found = patroni.Find(s.keys()), true
+	}
+	return s.clusters.paths
+}
+
+// cluster returns the cluster at a path below prefix, or nil if the keys there
+// are none. It stays as it is: the next change of one of its keys makes a new
+// one.
+func (s *Store) cluster(prefix, path string) *patroni.Cluster {
+	c := &s.clusters
+	if c.prefix != prefix {
+		c.forget()
+		c.prefix = prefix
+	}
+	if cluster, ok := c.decoded[path]; ok {
+		return cluster
+	}
+	keys := map[string]string{}
+	for key := range s.keysBelow(path) {
+		keys[key[len(path)+1:]], _ = s.Get(key)
+	}
+	if !isCluster(keys) {
+		return nil
+	}
+	cluster := patroni.Decode(strings.TrimSuffix(prefix, "/")+path, keys)
+	if c.decoded == nil {
+		c.decoded = map[string]*patroni.Cluster{}
+	}
+	c.decoded[path] = cluster
+	c.note(cluster)
+	return cluster
+}
+
+// isCluster tells whether keys, relative to a path and without a leading
+// slash, make that path a cluster. Most of them say so by one of two keys; the
+// others may be the scope of Citus groups.
+func isCluster(keys map[string]string) bool {
+	if _, ok := keys["leader"]; ok {
+		return true
+	}
+	if _, ok := keys["initialize"]; ok {
+		return true
+	}
+	paths := patroni.Find(func(yield func(string) bool) {
+		for key := range keys {
+			if !yield("/" + key) {
+				return
+			}
+		}
+	})
+	return slices.Contains(paths, "")
+}
+
+// keysBelow yields the keys below a path, in no particular order.
+func (s *Store) keysBelow(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		low, high := s.clean.under(path)
+		for _, key := range s.clean[low:high] {
+			if !yield(key) {
+				return
+			}
+		}
+		if s.odd == nil {
+			return
+		}
+		for _, key := range s.odd.keys {
+			if strings.HasPrefix(key, path+"/") && !yield(key) {
+				return
+			}
+		}
+	}
+}
+
+// Clusters returns every cluster among the keys, sorted by scope and then by
+// path, as the function clusters gives them to templates. prefix is that of
+// the resource. The clusters may be kept and read; later changes of the store
+// do not touch them.
+func (s *Store) Clusters(prefix string) []*patroni.Cluster {
+	paths := s.clusterPaths()
+	clusters := make([]*patroni.Cluster, 0, len(paths))
+	for _, path := range paths {
+		if cluster := s.cluster(prefix, path); cluster != nil {
+			clusters = append(clusters, cluster)
+		}
+	}
+	slices.SortFunc(clusters, func(a, b *patroni.Cluster) int {
+		return cmp.Or(strings.Compare(a.Scope, b.Scope), strings.Compare(a.Path, b.Path))
+	})
+	return clusters
+}
+
+// note collects what is wrong in a cluster that was just decoded.
+func (c *clusterCache) note(cluster *patroni.Cluster) {
+	if cluster.Problem != "" {
+		c.problems = append(c.problems, cluster.Path+": "+cluster.Problem)
+		return
+	}
+	for _, member := range cluster.Members {
+		if member.Problem != "" {
+			c.problems = append(c.problems, cluster.Path+"/members/"+member.Name+": "+member.Problem)
+		}
+	}
+	for _, group := range cluster.Groups {
+		c.note(group)
+	}
+}
+
+// Problems returns why members of the clusters that were decoded since the
+// last call cannot be used, sorted, each beginning with the key. A cluster is
+// decoded again after each change of its keys: a problem comes back until it
+// is solved, and the caller knows which ones it has logged.
+func (s *Store) Problems() []string {
+	problems := s.clusters.problems
+	s.clusters.problems = nil
+	slices.Sort(problems)
+	return slices.Compact(problems)
+}

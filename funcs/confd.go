@@ -1,0 +1,268 @@
+package funcs
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/kelseyhightower/memkv"
+
+	"pc4patroni/internal/nearest"
+)
+
+// confdFuncs returns confd's functions under confd's names, with its meaning
+// and its order of arguments. Where a call is an error in confd, some of them
+// accept it; docs/template-functions.md says which.
+func (e *Env) confdFuncs() template.FuncMap {
+	return template.FuncMap{
+		"exists": func(key string) bool { return e.Store.kv.Exists(key) },
+		"get":    e.get,
+		"gets":   func(pattern string) (memkv.KVPairs, error) { return e.Store.gets(pattern) },
+		"getv":   e.getv,
+		"getvs":  func(pattern string) ([]string, error) { return e.Store.getvs(pattern) },
+		"ls":     func(dir string) []string { return e.Store.ls(dir) },
+		"lsdir":  func(dir string) []string { return e.Store.lsdir(dir) },
+
+		"base":       path.Base,
+		"dir":        path.Dir,
+		"split":      strings.Split,
+		"join":       join,
+		"replace":    strings.Replace,
+		"contains":   strings.Contains,
+		"trimSuffix": strings.TrimSuffix,
+		"toUpper":    strings.ToUpper,
+		"toLower":    strings.ToLower,
+		"parseBool":  parseBool,
+
+		"base64Encode": func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) },
+		"base64Decode": base64Decode,
+		"json":         jsonObject,
+		"jsonArray":    jsonArray,
+		"map":          mapOf,
+
+		"reverse":        reverse,
+		"sortByLength":   sortByLength,
+		"sortKVByLength": sortKVByLength,
+
+		"add":  func(a, b any, more ...any) (int, error) { return arithmetic(add, a, slices.Concat([]any{b}, more)) },
+		"sub":  func(a, b any) (int, error) { return arithmetic(sub, a, []any{b}) },
+		"mul":  func(a, b any, more ...any) (int, error) { return arithmetic(mul, a, slices.Concat([]any{b}, more)) },
+		"div":  func(a, b any) (int, error) { return arithmetic(div, a, []any{b}) },
+		"mod":  func(a, b any) (int, error) { return arithmetic(mod, a, []any{b}) },
+		"seq":  seq,
+		"atoi": atoi,
+
+		"getenv":     e.getenv,
+		"datetime":   e.datetime,
+		"fileExists": fileExists,
+		"lookupIP":   e.lookupIP,
+		"lookupIPV4": func(host string) ([]string, error) { return e.lookupFamily(host, ".") },
+		"lookupIPV6": func(host string) ([]string, error) { return e.lookupFamily(host, ":") },
+		"lookupSRV":  e.lookupSRV,
+	}
+}
+
+func (e *Env) get(key string) (memkv.KVPair, error) {
+	pair, err := e.Store.kv.Get(key)
+	if err != nil {
+		return pair, e.missing(key)
+	}
+	return pair, nil
+}
+
+func (e *Env) getv(key string, otherwise ...string) (string, error) {
+	pair, err := e.Store.kv.Get(key)
+	switch {
+	case err == nil:
+		return pair.Value, nil
+	case len(otherwise) > 0:
+		return otherwise[0], nil
+	}
+	return "", e.missing(key)
+}
+
+// maxHints bounds the names that are looked through for a hint, because a held
+// resource renders, and fails, at each of its events.
+const maxHints = 500
+
+// missing says that key is not there, where it was looked for, and which key
+// beside it may be meant.
+func (e *Env) missing(key string) error {
+	err := fmt.Errorf("%w: %s", memkv.ErrNotExist, key)
+	if prefix := strings.TrimSuffix(e.Prefix, "/"); prefix != "" {
+		err = fmt.Errorf("%w (below the prefix %s)", err, prefix)
+	}
+	if !strings.HasPrefix(key, "/") && e.Store.kv.Exists("/"+key) {
+		return fmt.Errorf("%w (did you mean %q?)", err, "/"+key)
+	}
+	dir := path.Dir(key)
+	names, _ := e.Store.clean.list(dir)
+	names = names[:min(len(names), maxHints)]
+	if near := nearest.To(path.Base(key), slices.Values(names)); near != "" {
+		return fmt.Errorf("%w (did you mean %q?)", err, path.Join(dir, near))
+	}
+	return err
+}
+
+func (e *Env) getenv(name string, otherwise ...string) string {
+	value := ""
+	if e.Getenv != nil {
+		value = e.Getenv(name)
+	}
+	if value == "" && len(otherwise) > 0 {
+		return otherwise[0]
+	}
+	return value
+}
+
+func (e *Env) datetime() time.Time {
+	e.UsedTime = true
+	if e.Now != nil {
+		return e.Now()
+	}
+	return time.Now()
+}
+
+// fileExists is confd's: a file that cannot be looked at is there.
+func fileExists(name string) bool {
+	_, err := os.Stat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// join puts separator between the items of a list: confd's (join LIST ","),
+// and, as the two cannot be mistaken for each other, the order that a pipeline
+// needs: (LIST | join ",").
+func join(list, separator any) (string, error) {
+	sep, ok := separator.(string)
+	if first, isText := list.(string); isText && !ok {
+		sep, ok, list = first, true, separator
+	}
+	if !ok {
+		return "", errors.New("join needs a list and a separator")
+	}
+	items, err := texts(list)
+	return strings.Join(items, sep), err
+}
+
+// texts returns the items of a list as they print.
+func texts(list any) ([]string, error) {
+	switch list := list.(type) {
+	case []string:
+		return list, nil
+	case nil:
+		return nil, nil
+	}
+	v := reflect.ValueOf(list)
+	if v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
+		return nil, fmt.Errorf("%s is not a list", describe(list))
+	}
+	items := make([]string, v.Len())
+	for i := range items {
+		items[i] = fmt.Sprint(v.Index(i).Interface())
+	}
+	return items, nil
+}
+
+// parseBool is strconv.ParseBool with an error that does not print the text,
+// which may be the value of a key.
+func parseBool(text string) (bool, error) {
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, errors.New("the text is not a boolean; it may be 1, t, T, true, True, TRUE, 0, f, F, false, False, FALSE")
+	}
+	return value, nil
+}
+
+func base64Decode(text string) (string, error) {
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	return string(decoded), err
+}
+
+// jsonObject decodes a JSON object. As in confd, null is an empty one.
+func jsonObject(text string) (map[string]any, error) {
+	value, err := decodeJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		return value, nil
+	case nil:
+		return nil, nil
+	case []any:
+		return nil, errors.New("the text is a JSON array, not an object; use jsonArray")
+	}
+	return nil, fmt.Errorf("the text is no JSON object but %s", describe(value))
+}
+
+// jsonArray decodes a JSON array. As in confd, null is an empty one.
+func jsonArray(text string) ([]any, error) {
+	value, err := decodeJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	switch value := value.(type) {
+	case []any:
+		return value, nil
+	case nil:
+		return nil, nil
+	case map[string]any:
+		return nil, errors.New("the text is a JSON object, not an array; use json")
+	}
+	return nil, fmt.Errorf("the text is no JSON array but %s", describe(value))
+}
+
+func mapOf(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("a map is made of pairs of a key and a value, not of %d arguments", len(pairs))
+	}
+	made := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		key, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("the key of a map must be text, not %s", describe(pairs[i]))
+		}
+		made[key] = pairs[i+1]
+	}
+	return made, nil
+}
+
+// reverse returns a list from its end to its start, and anything else as it
+// is. Other than confd it leaves the list alone and knows every kind of list:
+// confd's passes over what gets and jsonArray return.
+func reverse(list any) any {
+	v := reflect.ValueOf(list)
+	if v.Kind() != reflect.Slice {
+		return list
+	}
+	n := v.Len()
+	reversed := reflect.MakeSlice(v.Type(), n, n)
+	for i := range n {
+		reversed.Index(i).Set(v.Index(n - 1 - i))
+	}
+	return reversed.Interface()
+}
+
+// sortByLength returns texts with the shortest first; equal lengths stay in
+// the order they have.
+func sortByLength(list []string) []string {
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b string) int { return len(a) - len(b) })
+	return sorted
+}
+
+// sortKVByLength is sortByLength for pairs, by their keys.
+func sortKVByLength(list []memkv.KVPair) []memkv.KVPair {
+	sorted := slices.Clone(list)
+	slices.SortStableFunc(sorted, func(a, b memkv.KVPair) int { return len(a.Key) - len(b.Key) })
+	return sorted
+}
