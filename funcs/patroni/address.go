@@ -58,8 +58,10 @@ func parseEndpoint(raw string) (endpoint, error) {
 		return endpoint{}, nil
 	}
 	e := endpoint{scheme: strings.ToLower(scheme)}
+	// A query or a fragment right after the host would be cut off without a
+	// word, and a port with it; Patroni writes no such thing.
 	authority := rest
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+	if end := strings.IndexByte(rest, '/'); end >= 0 {
 		authority, e.path = rest[:end], rest[end:]
 	}
 	if end := strings.IndexAny(e.path, "?#"); end >= 0 {

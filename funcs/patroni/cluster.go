@@ -107,10 +107,11 @@ type Cluster struct {
 	// Problem says why nothing of the cluster can be used, or is empty.
 	Problem string
 
-	leaderKey string
-	hasLeased bool // there is a leader or member key: Patroni runs at this path
-	configRaw value
-	config    func() map[string]any
+	leaderKey  string
+	hasLeased  bool // there is a leader or member key: Patroni runs at this path
+	configText string
+	once       sync.Once
+	config     map[string]any // set once by Config
 }
 
 // A Promotion is one line of a cluster's history: the end of a timeline.
@@ -118,7 +119,8 @@ type Promotion struct {
 	// Timeline is the one that ended, at the position LSN in bytes.
 	Timeline int64 `json:"timeline"`
 	LSN      int64 `json:"lsn"`
-	// Reason is PostgreSQL's, such as "no recovery target specified".
+	// Reason is PostgreSQL's, such as "no recovery target specified": free text
+	// that can be printed.
 	Reason string `json:"reason"`
 	// Time is in ISO 8601, or empty.
 	Time string `json:"time"`
@@ -144,6 +146,7 @@ type Failover struct {
 // are ignored there.
 func Decode(path string, keys map[string]string) *Cluster {
 	groups, plain := splitGroups(keys)
+	path = strings.TrimRight(path, "/")
 	scope := path[strings.LastIndexByte(path, '/')+1:]
 	if plain == nil {
 		plain = keys
@@ -206,7 +209,10 @@ func (c *Cluster) Promoted() *Member {
 // Config returns the dynamic configuration, with numbers as json.Number. It is
 // what is stored, unchecked, and may hold secrets. It is empty if the key is
 // missing or no object. It must not be changed.
-func (c *Cluster) Config() map[string]any { return c.config() }
+func (c *Cluster) Config() map[string]any {
+	c.once.Do(func() { c.config = decodeObject(c.configText) })
+	return c.config
+}
 
 // String returns the scope.
 func (c *Cluster) String() string {
@@ -218,7 +224,7 @@ func (c *Cluster) String() string {
 
 // decodePlain decodes the keys of one cluster, without groups.
 func decodePlain(path, scope string, keys map[string]string) *Cluster {
-	c := &Cluster{Path: safePath(path), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff}
+	c := &Cluster{Path: cmp.Or(safePath(path), "/"), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff}
 	if scope != "" {
 		if problem := nameProblem(scope); problem != "" {
 			c.Problem = "the scope " + problem
@@ -273,7 +279,7 @@ func (c *Cluster) join(s syncState) {
 		m.InSync = s.names(m.key)
 		m.setLags(c.Optime)
 		if m.IsLeader {
-			m.Promoted = !c.StandbyCluster && m.Role == RolePrimary && m.Running
+			m.Promoted = m.Usable() && !c.StandbyCluster && m.Role == RolePrimary && m.Running
 			if c.Timeline == 0 {
 				c.Timeline = m.Timeline
 			}
@@ -311,16 +317,12 @@ func (c *Cluster) join(s syncState) {
 // global_config.py GlobalConfig). What is not an object counts as empty.
 func (c *Cluster) setConfig(text string) {
 	c.MaxLagOnFailover = 1 << 20
-	if v, ok := parse(text); ok && v.isObject() {
-		c.configRaw = v
+	c.configText = text
+	config, ok := parse(text)
+	if !ok {
+		return
 	}
-	c.config = sync.OnceValue(func() map[string]any {
-		if c.configRaw == "" {
-			return map[string]any{}
-		}
-		return c.configRaw.decode().(map[string]any)
-	})
-	c.configRaw.fields(func(name string, v value) {
+	config.fields(func(name string, v value) {
 		switch name {
 		case "pause":
 			c.Paused = v.isTrue()

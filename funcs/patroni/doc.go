@@ -15,9 +15,10 @@
 // marks. A member with a name or an address that does not fit has its Problem
 // set, keeps its place in Cluster.Members without any address, and is absent
 // from every other list; it is neither Leader nor Primary. What does not fit
-// anywhere else is left out or reads as "unknown". There are three exceptions,
-// all named so in their comments: Member.Raw and Cluster.Config hand out what
-// is stored, and the value of a tag may hold any printable character.
+// anywhere else is left out or reads as "unknown". The exceptions are named in
+// their comments: Member.Raw and Cluster.Config hand out what is stored; tags,
+// the reasons of promotions and the values of settings are free text of which
+// only control characters and the like are kept out.
 //
 // # What the keys cannot tell
 //

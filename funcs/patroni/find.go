@@ -31,16 +31,17 @@ func clusterPath(key string) (string, bool) {
 // groupNumber returns the number of the Citus group that a path element names
 // (Patroni: postgresql/mpp/citus.py Citus.group_re).
 func groupNumber(element string) (int, bool) {
-	if element == "" || len(element) > 9 || element[0] == '0' && element != "0" {
+	if !isNumber(element) || len(element) > 9 || element[0] == '0' && element != "0" {
 		return 0, false
-	}
-	for i := range len(element) {
-		if !isDigit(element[i]) {
-			return 0, false
-		}
 	}
 	number, err := strconv.Atoi(element)
 	return number, err == nil
+}
+
+// isNumber tells whether a path element consists of digits, be it the number of
+// a group or not.
+func isNumber(element string) bool {
+	return element != "" && span(element, isDigit) == len(element)
 }
 
 // Find returns the paths of the clusters among keys, sorted. A path is one if
@@ -53,8 +54,9 @@ func groupNumber(element string) (int, bool) {
 //
 // A namespace may have any number of levels, and nothing tells a namespace from
 // a Citus scope but its children: a folder with a child that is a cluster and
-// not called by a number is a namespace, and then its clusters that are called
-// by numbers are no groups.
+// whose name is not a number is a namespace, and then its clusters whose names
+// are numbers are no groups. Patroni keeps nothing but groups in a Citus scope
+// (Patroni: dcs/__init__.py client_path).
 func Find(keys iter.Seq[string]) []string {
 	found := map[string]bool{}
 	last, hasLast := "", false
@@ -67,19 +69,17 @@ func Find(keys iter.Seq[string]) []string {
 		found[path] = true
 	}
 
-	// A member may have any name, also one that looks like a key of a cluster
-	// below members: nothing below the members of a cluster is a cluster.
-	namespaces := map[string]bool{}
+	// A member may have any name, also one that looks like the key of a cluster:
+	// nothing below the members of a cluster is a cluster itself.
 	for path := range found {
-		if belowMembers(path, found) {
+		if below(path, "/members", found) || below(path, "/optime", found) {
 			delete(found, path)
 		}
 	}
+	namespaces := map[string]bool{}
 	for path := range found {
-		if parent, element, ok := cutLast(path); ok {
-			if _, isGroup := groupNumber(element); !isGroup {
-				namespaces[parent] = true
-			}
+		if parent, element, ok := cutLast(path); ok && !isNumber(element) {
+			namespaces[parent] = true
 		}
 	}
 	paths := make([]string, 0, len(found))
@@ -100,10 +100,9 @@ func Find(keys iter.Seq[string]) []string {
 	return slices.Compact(paths)
 }
 
-// belowMembers tells whether path is, or is below, the folder of the members of
-// a cluster in found.
-func belowMembers(path string, found map[string]bool) bool {
-	const folder = "/members"
+// below tells whether path is, or is below, the folder of that name in one of
+// the clusters in found.
+func below(path, folder string, found map[string]bool) bool {
 	for from := 0; ; {
 		i := strings.Index(path[from:], folder)
 		if i < 0 {
@@ -132,20 +131,19 @@ func cutLast(path string) (parent, element string, ok bool) {
 func splitGroups(keys map[string]string) (groups map[int]map[string]string, plain map[string]string) {
 	isGroup := map[int]bool{}
 	for key := range keys {
-		element, rest, ok := strings.Cut(key, "/")
+		element, _, ok := strings.Cut(key, "/")
 		if !ok || element == "members" || element == "optime" {
 			continue
 		}
-		number, isNumber := groupNumber(element)
-		child, isCluster := clusterPath("/" + rest)
-		if !isCluster || child != "" {
+		if child, ok := clusterPath(key[len(element):]); !ok || child != "" {
 			continue
 		}
-		if !isNumber {
+		if number, ok := groupNumber(element); ok {
+			isGroup[number] = true
+		} else if !isNumber(element) {
 			// The path is a namespace.
 			return nil, nil
 		}
-		isGroup[number] = true
 	}
 	if len(isGroup) == 0 {
 		return nil, nil

@@ -142,12 +142,13 @@ type Member struct {
 
 	cluster *Cluster
 	key     string // the name as it is in the key, for comparisons
-	raw     string
-	decoded func() map[string]any
+	text    string // the value of the key
+	once    sync.Once
+	raw     map[string]any // set once by Raw
 }
 
 // A SettingChange is a setting of PostgreSQL that takes effect at the next
-// restart.
+// restart. The values are free text that can be printed.
 type SettingChange struct {
 	Name     string `json:"name"`
 	OldValue string `json:"old_value"`
@@ -222,9 +223,8 @@ func decodeMember(name, text string) *Member {
 		FailoverPriority: 1,
 		SyncPriority:     1,
 		key:              name,
-		raw:              text,
+		text:             text,
 	}
-	m.decoded = sync.OnceValue(m.decodeRaw)
 	if problem := nameProblem(name); problem != "" {
 		m.Problem = "the name " + problem
 	}
@@ -379,13 +379,9 @@ func (m *Member) Usable() bool { return m.Problem == "" }
 // json.Number, for what this package has no field for. It is what the member
 // wrote, unchecked: it may hold anything, newlines and quotes too. It is empty
 // if the value is no object. It must not be changed.
-func (m *Member) Raw() map[string]any { return m.decoded() }
-
-func (m *Member) decodeRaw() map[string]any {
-	if v, ok := parse(m.raw); ok && v.isObject() {
-		return v.decode().(map[string]any)
-	}
-	return map[string]any{}
+func (m *Member) Raw() map[string]any {
+	m.once.Do(func() { m.raw = decodeObject(m.text) })
+	return m.raw
 }
 
 // String returns the name, so that a member that is printed as a whole prints

@@ -125,7 +125,7 @@ func isPrintable(text string) bool {
 		if r >= ' ' && r < 0x7f {
 			continue
 		}
-		if isInvalid(r, text[i:]) || !unicode.IsPrint(r) && r != '\u00a0' {
+		if isInvalid(r, text[i:]) || !unicode.IsGraphic(r) {
 			return false
 		}
 	}

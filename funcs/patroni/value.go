@@ -130,6 +130,14 @@ func (v value) decode() any {
 	return json.Number(v)
 }
 
+// decodeObject returns the object in text, or an empty one if it is none.
+func decodeObject(text string) map[string]any {
+	if v, ok := parse(text); ok && v.isObject() {
+		return v.decode().(map[string]any)
+	}
+	return map[string]any{}
+}
+
 // A scanner walks over JSON text. Its methods return false at the first byte
 // that is out of place; at then means nothing.
 type scanner struct {
