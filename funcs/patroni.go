@@ -308,7 +308,7 @@ func atLeast(least, list any) ([]*patroni.Member, error) {
 		return nil, err
 	}
 	if int64(len(members)) < n {
-		return nil, fmt.Errorf("the list has %d members, which is less than %d", len(members), n)
+		return nil, fmt.Errorf("the list has too few members: %d of at least %d", len(members), n)
 	}
 	return members, nil
 }
