@@ -157,16 +157,33 @@ func (u *unit) collect(now time.Time) {
 	}
 }
 
-// replace gives r all its keys anew.
+// replace gives r all its keys anew. A full read that finds what is held, as
+// the one of each interval should, costs no rendering.
 func (u *unit) replace(r *tracked, d *delta, now time.Time) {
 	d.compact()
 	values := make(map[string]string, len(d.changes))
 	for _, c := range d.changes {
 		values[r.relative(c.Key)] = c.Value
 	}
+	if r.loaded && r.holds(values) {
+		return
+	}
 	r.store.Replace(maps.All(values))
 	r.loaded = true
 	u.touch(r, now, d.at)
+}
+
+// holds tells whether the store has exactly these keys and values.
+func (r *tracked) holds(values map[string]string) bool {
+	if r.store.Len() != len(values) {
+		return false
+	}
+	for key, value := range values {
+		if have, ok := r.store.Get(key); !ok || have != value {
+			return false
+		}
+	}
+	return true
 }
 
 // change applies one event. Deleting or adding a key, and everything that
