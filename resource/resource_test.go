@@ -3,6 +3,7 @@ package resource
 import (
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -141,4 +142,19 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The reference page names every key of a resource file.
+func TestKeysAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/resource-files.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := reflect.TypeFor[declaration]()
+	for i := range table.NumField() {
+		key := table.Field(i).Tag.Get("toml")
+		if !strings.Contains(string(page), "| `"+key+"`") && !strings.Contains(string(page), ", `"+key+"` |") {
+			t.Errorf("docs/resource-files.md has no row for %q", key)
+		}
+	}
 }
