@@ -25,14 +25,20 @@ type hostPort struct {
 // String returns host:port with the brackets that IPv6 asks for, or the host
 // alone if there is no port.
 func (a hostPort) String() string {
-	host := a.host
-	if strings.IndexByte(host, ':') >= 0 {
-		host = "[" + host + "]"
+	var buffer [64]byte
+	return string(a.appendTo(buffer[:0]))
+}
+
+func (a hostPort) appendTo(b []byte) []byte {
+	if strings.IndexByte(a.host, ':') >= 0 {
+		b = append(append(append(b, '['), a.host...), ']')
+	} else {
+		b = append(b, a.host...)
 	}
-	if a.port == 0 {
-		return host
+	if a.port != 0 {
+		b = strconv.AppendInt(append(b, ':'), int64(a.port), 10)
 	}
-	return host + ":" + strconv.Itoa(a.port)
+	return b
 }
 
 // endpoint is a URL that has been taken apart and found harmless.
@@ -78,54 +84,74 @@ func parseEndpoint(raw string) (endpoint, error) {
 }
 
 // parseAuthority returns the addresses in the part of a URL between the
-// slashes. A port at the end belongs to every host that has none of its own.
+// slashes: one, or several with commas between them as libpq accepts them, or
+// several hosts within one pair of brackets as Patroni writes them if one is
+// IPv6. The last port belongs to every host that has none of its own.
 func parseAuthority(authority string) ([]hostPort, error) {
-	hosts, port := authority, 0
-	inner, bracketed := strings.CutPrefix(authority, "[")
-	if bracketed {
-		end := strings.LastIndexByte(inner, ']')
-		if end < 0 {
-			return nil, errors.New("has a bracket that is not closed")
+	addrs := make([]hostPort, 0, 1+strings.Count(authority, ","))
+	for more := true; more; {
+		var part string
+		part, authority, more = cutAddress(authority)
+		hosts, port, err := cutPort(part)
+		if err != nil {
+			return nil, err
 		}
-		after := inner[end+1:]
-		hosts = inner[:end]
-		if after != "" {
-			if after[0] != ':' {
-				return nil, errors.New("holds something between the closing bracket and the port")
+		for host := range strings.SplitSeq(hosts, ",") {
+			addr := hostPort{port: port}
+			if name, own, _ := strings.Cut(host, ":"); own != "" && strings.IndexByte(own, ':') < 0 {
+				host = name
+				if addr.port, err = parsePort(own); err != nil {
+					return nil, err
+				}
 			}
-			var err error
-			if port, err = parsePort(after[1:]); err != nil {
+			if addr.host, err = parseHost(host); err != nil {
 				return nil, err
 			}
-		}
-	} else if colon := strings.LastIndexByte(authority, ':'); colon >= 0 {
-		hosts = authority[:colon]
-		var err error
-		if port, err = parsePort(authority[colon+1:]); err != nil {
-			return nil, err
+			addrs = append(addrs, addr)
 		}
 	}
-	addrs := make([]hostPort, 0, 1+strings.Count(hosts, ","))
-	for text := range strings.SplitSeq(hosts, ",") {
-		addr := hostPort{port: port}
-		var err error
-		switch name, own, _ := strings.Cut(text, ":"); {
-		case strings.IndexByte(own, ':') >= 0:
-			if !bracketed {
-				return nil, errors.New("has several colons without brackets around the host")
-			}
-		case own != "":
-			text = name
-			if addr.port, err = parsePort(own); err != nil {
-				return nil, err
-			}
+	last := addrs[len(addrs)-1].port
+	for i := range addrs {
+		if addrs[i].port == 0 {
+			addrs[i].port = last
 		}
-		if addr.host, err = parseHost(text); err != nil {
-			return nil, err
-		}
-		addrs = append(addrs, addr)
 	}
 	return addrs, nil
+}
+
+// cutAddress splits text at its first comma outside of brackets.
+func cutAddress(text string) (address, rest string, more bool) {
+	from := 0
+	if strings.HasPrefix(text, "[") {
+		from = max(0, strings.IndexByte(text, ']'))
+	}
+	comma := strings.IndexByte(text[from:], ',')
+	if comma < 0 {
+		return text, "", false
+	}
+	return text[:from+comma], text[from+comma+1:], true
+}
+
+// cutPort splits an address into what is in its brackets, or before its colon
+// where it has none, and the port, which is 0 if there is none.
+func cutPort(address string) (hosts string, port int, err error) {
+	var digits string
+	if inner, ok := strings.CutPrefix(address, "["); ok {
+		var after string
+		if hosts, after, ok = strings.Cut(inner, "]"); !ok {
+			return "", 0, errors.New("has a bracket that is not closed")
+		}
+		if digits, ok = strings.CutPrefix(after, ":"); !ok && after != "" {
+			return "", 0, errors.New("holds something between the closing bracket and the port")
+		}
+	} else {
+		hosts, digits, _ = strings.Cut(address, ":")
+		if strings.IndexByte(digits, ':') >= 0 {
+			return "", 0, errors.New("has several colons without brackets around the host")
+		}
+	}
+	port, err = parsePort(digits)
+	return hosts, port, err
 }
 
 // parsePort returns the port in text; an empty one is 0, as in "host:".
@@ -150,7 +176,8 @@ var errPort = errors.New("has a port that is not a number from 1 to 65535")
 
 // parseHost returns text in lower case, as Python's urlparse does, if it is a
 // host: an IPv6 address, with a zone if need be, or ASCII letters, digits,
-// dots, dashes and underscores with a letter or a digit at the start.
+// dots, dashes and underscores with a letter or a digit at the start, and not
+// digits alone.
 func parseHost(text string) (string, error) {
 	if text == "" {
 		return "", errors.New("has an empty host")
@@ -175,6 +202,10 @@ func parseHost(text string) (string, error) {
 	if err := checkHostName(text); err != nil {
 		return "", err
 	}
+	if isNumber(text) {
+		// Resolvers take 5433 for the address 0.0.21.57; it rather is a port.
+		return "", errors.New("has a host that is only a number")
+	}
 	return strings.ToLower(text), nil
 }
 
@@ -194,17 +225,16 @@ func checkHostName(name string) error {
 // URLs accepts: a zone has its percent sign encoded, and so has the path what
 // needs it. User, password, query and fragment are gone.
 func (e endpoint) uri(scheme string) string {
-	var b strings.Builder
-	b.WriteString(scheme)
-	b.WriteString("://")
+	var buffer [128]byte
+	b := append(append(buffer[:0], scheme...), "://"...)
 	for i, addr := range e.addrs {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(strings.ReplaceAll(addr.String(), "%", "%25"))
+		addr.host = strings.Replace(addr.host, "%", "%25", 1)
+		b = addr.appendTo(b)
 	}
-	b.WriteString(escapePath(e.path))
-	return b.String()
+	return string(append(b, escapePath(e.path)...))
 }
 
 // escapePath returns path with all that could mean something to a shell or to

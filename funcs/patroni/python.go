@@ -130,10 +130,8 @@ func leadingNumber(text string) (n parsed, unit string, ok bool) {
 		if digits == "" {
 			return parsed{}, "", false
 		}
-		f, err := strconv.ParseFloat(digits, 64)
-		if err != nil {
-			return parsed{}, "", false
-		}
+		// What is too large for a float is infinite, and too large for all uses.
+		f, _ := strconv.ParseFloat(digits, 64)
 		return parsed{float: f}, strings.TrimSpace(text[len(digits):]), true
 	}
 	if digits == "" {
@@ -145,7 +143,11 @@ func leadingNumber(text string) (n parsed, unit string, ok bool) {
 	}
 	whole, err := strconv.ParseInt(number, base, 64)
 	if err != nil {
-		return parsed{}, "", false
+		sign := 1
+		if number[0] == '-' {
+			sign = -1
+		}
+		return parsed{float: math.Inf(sign)}, strings.TrimSpace(rest), true
 	}
 	return parsed{whole, true, float64(whole)}, strings.TrimSpace(rest), true
 }
