@@ -77,8 +77,9 @@ type Server struct {
 	advertise string
 	initial   string
 
-	etcd *embed.Etcd
-	root *clientv3.Client
+	etcd     *embed.Etcd
+	stopping chan struct{} // closed when etcd is to end
+	root     *clientv3.Client
 }
 
 // Start starts a single etcd server and waits until it serves.
@@ -126,7 +127,10 @@ func (s *Server) launch() {
 	if s.etcd != nil {
 		s.t.Fatalf("etcd %s runs already", s.name)
 	}
-	e, err := embed.StartEtcd(s.config())
+	cfg := s.config()
+	s.stopping = make(chan struct{})
+	hurry(cfg, s.stopping)
+	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		s.t.Fatalf("start etcd %s: %v", s.name, err)
 	}
@@ -155,6 +159,7 @@ func (s *Server) Stop() {
 		s.root = nil
 	}
 	if s.etcd != nil {
+		close(s.stopping)
 		s.etcd.Close()
 		s.etcd = nil
 	}

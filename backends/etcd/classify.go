@@ -1,0 +1,135 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// class is what kind of failure a request met.
+type class int
+
+const (
+	other        class = iota
+	unavailable        // no node could be reached, or the one reached cannot serve just now
+	timedOut           // no answer in time
+	canceled           // the caller's context is over
+	tokenRefused       // the token has expired, or permissions changed since it was issued
+	loginRefused       // wrong user or password
+	noUser             // etcd wants a user and we have none
+	forbidden          // the user lacks the permission
+	compacted          // the revision is gone
+	tooManyOps         // the server allows fewer operations in a transaction
+)
+
+// failure is the error of a request, in words for people, with its class.
+type failure struct {
+	class class
+	// broken means that the session is of no more use.
+	broken bool
+	err    error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// classOf returns the class of an error that request returned.
+func classOf(err error) class {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.class
+	}
+	return other
+}
+
+// isBroken tells whether err means that the session is of no more use.
+func isBroken(err error) bool {
+	var f *failure
+	return errors.As(err, &f) && f.broken
+}
+
+// over returns why ctx, a context made by begin, is done.
+func over(ctx context.Context) error {
+	if errors.Is(context.Cause(ctx), errClosed) {
+		return errClosed
+	}
+	return ctx.Err()
+}
+
+// interrupted is the end of a call whose context was over, with what had been
+// going on.
+type interrupted struct{ ctx, last error }
+
+func (e *interrupted) Error() string   { return e.last.Error() + " (" + e.ctx.Error() + ")" }
+func (e *interrupted) Unwrap() []error { return []error{e.ctx, e.last} }
+
+// classify tells what err, an error of gRPC, means.
+func classify(err error) class {
+	var etcd rpctypes.EtcdError
+	if errors.As(rpctypes.Error(err), &etcd) {
+		switch etcd {
+		case rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision:
+			return tokenRefused
+		case rpctypes.ErrAuthFailed:
+			return loginRefused
+		case rpctypes.ErrUserEmpty:
+			return noUser
+		case rpctypes.ErrPermissionDenied:
+			return forbidden
+		case rpctypes.ErrCompacted:
+			return compacted
+		case rpctypes.ErrTooManyOps:
+			return tooManyOps
+		}
+	}
+	switch status.Code(err) {
+	case codes.Unavailable:
+		return unavailable
+	case codes.DeadlineExceeded:
+		return timedOut
+	case codes.Canceled:
+		return canceled
+	case codes.Unauthenticated:
+		return tokenRefused
+	case codes.PermissionDenied:
+		return forbidden
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return timedOut
+	case errors.Is(err, context.Canceled):
+		return canceled
+	}
+	return other
+}
+
+// fromServer tells whether err was said by etcd and not by our side of the
+// connection.
+func fromServer(err error) bool {
+	var etcd rpctypes.EtcdError
+	return errors.As(rpctypes.Error(err), &etcd)
+}
+
+// plainText is an error of gRPC without gRPC's own decoration.
+func plainText(err error) string {
+	text := err.Error()
+	if s, ok := status.FromError(err); ok {
+		text = s.Message()
+	}
+	for _, decoration := range []string{
+		"latest balancer error: ", "last connection error: ", "connection error: ", "etcdserver: ",
+	} {
+		text = strings.TrimPrefix(text, decoration)
+	}
+	return text
+}
+
+// plainError shows an error of gRPC as plainText.
+type plainError struct{ error }
+
+func (e plainError) Error() string { return plainText(e.error) }
+func (e plainError) Unwrap() error { return e.error }

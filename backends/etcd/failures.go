@@ -1,0 +1,164 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"pc4patroni/backends"
+)
+
+var (
+	errSpeaksTLS   = errors.New("it speaks TLS")
+	errSpeaksHTTP1 = errors.New("it speaks HTTP/1, not gRPC")
+)
+
+// hungUp is the end of a plain connection before the far side said anything.
+type hungUp struct{ err error }
+
+func (e *hungUp) Error() string { return "it hung up without a word" }
+func (e *hungUp) Unwrap() error { return e.err }
+
+// failures is why each node that cannot be talked to cannot. The connections
+// write it, whoever reports an error reads it.
+type failures struct {
+	mu   sync.Mutex
+	last map[string]error // by host:port
+}
+
+func (f *failures) add(node string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
+		// We closed it ourselves: for lack of an answer, unless a better reason
+		// is known already.
+		if f.last[node] != nil {
+			return
+		}
+		err = errNoAnswer
+	}
+	if f.last == nil {
+		f.last = map[string]error{}
+	}
+	f.last[node] = err
+}
+
+var errNoAnswer = errors.New("it accepts connections but does not answer")
+
+func (f *failures) clear(node string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.last, node)
+}
+
+func (f *failures) none() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.last) == 0
+}
+
+// wrap puts what is known about the nodes in place of cause, an error of gRPC
+// that says less.
+func (f *failures) wrap(cause error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := &unreachable{cause: cause}
+	for _, node := range slices.Sorted(maps.Keys(f.last)) {
+		e.nodes = append(e.nodes, node)
+		e.errs = append(e.errs, f.last[node])
+	}
+	return e
+}
+
+// unreachable is the error of a request that reached no node.
+type unreachable struct {
+	nodes []string
+	errs  []error
+	cause error
+}
+
+func (e *unreachable) Error() string {
+	if len(e.nodes) == 0 {
+		return "connect to etcd: " + plainText(e.cause)
+	}
+	var parts []string
+	for i, node := range e.nodes {
+		parts = append(parts, node+": "+describe(e.errs[i]))
+	}
+	return "connect to etcd: " + strings.Join(parts, "; ")
+}
+
+// Unwrap tells an access denied only if that is what every node did: otherwise
+// another node may let us in as soon as it is back.
+func (e *unreachable) Unwrap() []error {
+	denied := len(e.errs) > 0
+	for _, err := range e.errs {
+		denied = denied && rejectsCertificate(err)
+	}
+	all := append([]error{e.cause}, e.errs...)
+	if denied {
+		all = append(all, backends.ErrDenied)
+	}
+	return all
+}
+
+// describe puts one node's failure into words and says what to do about it.
+func describe(err error) string {
+	var op *net.OpError
+	var record tls.RecordHeaderError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var hostname x509.HostnameError
+	switch {
+	case errors.Is(err, errSpeaksTLS), errors.As(err, new(*hungUp)) && errors.Is(err, io.EOF):
+		return err.Error() + ": if it is a TLS port, write https:// and set client-ca-keys"
+	case errors.Is(err, errSpeaksHTTP1):
+		return err.Error() + ": is it etcd's client port?"
+	case errors.As(err, &record):
+		return "it does not speak TLS: write http:// and leave out the TLS options"
+	case errors.As(err, &hostname):
+		return err.Error() + ": use a name that the certificate has in node, or issue one for this name"
+	case errors.As(err, &unknown):
+		return err.Error() + ": set client-ca-keys to the authority that signed etcd's certificate"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return err.Error() + ": renew etcd's certificate, or set this host's clock"
+	case rejectsCertificate(err):
+		return fmt.Sprintf("etcd refuses our certificate: %v: check client-cert, and that etcd trusts its authority", err)
+	case errors.As(err, &op) && op.Op == "dial":
+		// The operation and the address have been said.
+		return op.Err.Error()
+	}
+	return err.Error()
+}
+
+// rejectsCertificate tells whether err is the alert with which a TLS server
+// refuses a client's certificate.
+func rejectsCertificate(err error) bool {
+	// crypto/tls hands out the alerts of the far side in a type of its own that
+	// is not exported but is the alert's number.
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return false
+	}
+	alert := reflect.ValueOf(op.Err)
+	if alert.Kind() != reflect.Uint8 {
+		return false
+	}
+	switch alert.Uint() {
+	case 42, 43, 44, 45, 46, 48, 49, 116:
+		// RFC 8446, section 6.2: bad_certificate, unsupported_certificate,
+		// certificate_revoked, certificate_expired, certificate_unknown,
+		// unknown_ca, access_denied, certificate_required.
+		return true
+	}
+	return false
+}

@@ -1,0 +1,87 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+)
+
+// srvName is a name to ask DNS for and the scheme of what it answers.
+type srvName struct{ name, scheme string }
+
+// srvNames returns the names to ask for, in order. See Config.SRVDomain.
+func (c Config) srvNames() []srvName {
+	if c.SRVRecord != "" {
+		return []srvName{{c.SRVRecord, c.recordScheme(c.SRVRecord)}}
+	}
+	domain := strings.Trim(c.SRVDomain, ".") + "."
+	var names []srvName
+	if c.Scheme != "http" {
+		names = append(names, srvName{"_etcd-client-ssl._tcp." + domain, "https"})
+	}
+	if c.Scheme != "https" {
+		names = append(names, srvName{"_etcd-client._tcp." + domain, "http"})
+	}
+	for _, service := range []string{"_etcd", "_etcdv3"} {
+		names = append(names, srvName{service + "._tcp." + domain, c.defaultScheme()})
+	}
+	return names
+}
+
+// recordScheme is the scheme of what a record named in full leads to: the name
+// itself says so where it is etcd's own name for TLS.
+func (c Config) recordScheme(record string) string {
+	if c.Scheme == "" && strings.HasPrefix(record, "_etcd-client-ssl.") {
+		return "https"
+	}
+	return c.defaultScheme()
+}
+
+// endpoints returns the URLs to connect to, from DNS where that is asked for.
+func (c Config) endpoints(ctx context.Context) ([]string, error) {
+	if !c.usesSRV() {
+		return c.nodes()
+	}
+	lookup := c.LookupSRV
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupSRV
+	}
+	var failed error
+	var asked []string
+	for _, n := range c.srvNames() {
+		_, records, err := lookup(ctx, "", "", n.name)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("look up SRV record %s: %w", n.name, ctx.Err())
+		}
+		if err != nil {
+			var notFound *net.DNSError
+			if !errors.As(err, &notFound) || !notFound.IsNotFound {
+				// DNS could not be asked, which is more telling than that
+				// another name does not exist.
+				failed = fmt.Errorf("look up SRV record %s: %w", n.name, err)
+			}
+			asked = append(asked, n.name)
+			continue
+		}
+		var urls []string
+		for _, r := range records {
+			host := strings.TrimSuffix(r.Target, ".")
+			if host == "" {
+				// A target of "." says that there is no such service here.
+				continue
+			}
+			urls = append(urls, n.scheme+"://"+net.JoinHostPort(host, strconv.Itoa(int(r.Port))))
+		}
+		if len(urls) > 0 {
+			return urls, nil
+		}
+		asked = append(asked, n.name)
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return nil, fmt.Errorf("look up SRV records: none found: asked for %s", strings.Join(asked, ", "))
+}

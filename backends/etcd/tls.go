@@ -1,0 +1,165 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// certificates are the TLS files. They are read anew for each connection, and
+// connections are rare: so whatever a rotation puts there is used without a
+// restart, and there is no stale copy to worry about.
+type certificates struct {
+	cert, key, ca string
+	insecure      bool
+	log           *slog.Logger
+
+	mu   sync.Mutex
+	last *tls.Config // the last good state
+	bad  bool        // the files could not be read the last time
+}
+
+// newCertificates reads the files once, so that mistakes are reported early.
+func newCertificates(cfg Config) (*certificates, error) {
+	c := &certificates{
+		cert:     cfg.ClientCert,
+		key:      cfg.ClientKey,
+		ca:       cfg.ClientCAKeys,
+		insecure: cfg.ClientInsecure,
+		log:      cfg.Logger,
+	}
+	var err error
+	c.last, err = c.read()
+	return c, err
+}
+
+func (c *certificates) read() (*tls.Config, error) {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.insecure}
+	if c.cert != "" {
+		for _, file := range []string{c.cert, c.key} {
+			// LoadX509KeyPair does not say which of the two is missing.
+			if _, err := os.ReadFile(file); err != nil {
+				return nil, fmt.Errorf("read client certificate: %w", err)
+			}
+		}
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		if err != nil {
+			return nil, fmt.Errorf("read client certificate %s with key %s: %w", c.cert, c.key, err)
+		}
+		cfg.Certificates = []tls.Certificate{pair}
+	}
+	if c.ca != "" {
+		pem, err := os.ReadFile(c.ca)
+		if err != nil {
+			return nil, fmt.Errorf("read client-ca-keys: %w", err)
+		}
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read client-ca-keys: %s holds no certificate in PEM format", c.ca)
+		}
+	}
+	return cfg, nil
+}
+
+// config returns what the files say now. In the middle of a rotation, when
+// certificate and key do not belong together, it is what they said before.
+func (c *certificates) config() *tls.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cfg, err := c.read()
+	if err != nil {
+		if !c.bad {
+			c.log.Warn("TLS files cannot be read, their last good content is used", "err", err)
+		}
+		c.bad = true
+		return c.last
+	}
+	c.bad = false
+	c.last = cfg
+	return cfg
+}
+
+// transport is the credentials of connections to etcd, which also tell
+// failures why a node could not be talked to: gRPC itself keeps only a text.
+type transport struct {
+	certs    *certificates // nil for plain HTTP/2
+	failures *failures
+}
+
+var _ credentials.TransportCredentials = (*transport)(nil)
+
+func (t *transport) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	inner := insecure.NewCredentials()
+	if t.certs != nil {
+		inner = credentials.NewTLS(t.certs.config())
+	}
+	conn, info, err := inner.ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		t.failures.add(authority, err)
+		return nil, nil, err
+	}
+	return &firstWord{Conn: conn, node: authority, plain: t.certs == nil, failures: t.failures}, info, nil
+}
+
+func (t *transport) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, fmt.Errorf("etcd: credentials are for clients only")
+}
+
+func (t *transport) Info() credentials.ProtocolInfo {
+	if t.certs != nil {
+		return credentials.ProtocolInfo{SecurityProtocol: "tls"}
+	}
+	return credentials.ProtocolInfo{SecurityProtocol: "insecure"}
+}
+
+func (t *transport) Clone() credentials.TransportCredentials { return t }
+
+func (t *transport) OverrideServerName(string) error { return nil }
+
+// firstWord is a connection that tells failures what came of it before the far
+// side said its first word. A server that refuses our certificate says so
+// only then, and so does one that speaks something else than HTTP/2.
+type firstWord struct {
+	net.Conn
+	node     string
+	plain    bool
+	failures *failures
+	heard    atomic.Bool
+}
+
+func (c *firstWord) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.heard.Load() {
+		return n, err
+	}
+	switch {
+	case n > 0 && c.plain && p[0] == tlsAlert:
+		c.failures.add(c.node, errSpeaksTLS)
+	case n > 0 && c.plain && p[0] == 'H':
+		// "HTTP/1.1 400": a frame of HTTP/2 this long does not exist.
+		c.failures.add(c.node, errSpeaksHTTP1)
+	case n > 0:
+		c.failures.clear(c.node)
+	case err != nil && c.plain:
+		c.failures.add(c.node, &hungUp{err})
+	case err != nil:
+		c.failures.add(c.node, err)
+	}
+	if n > 0 || err != nil {
+		c.heard.Store(true)
+	}
+	return n, err
+}
+
+// tlsAlert is the first byte of the only record with which a TLS server
+// answers to plain text.
+const tlsAlert = 21
