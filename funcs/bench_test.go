@@ -115,6 +115,29 @@ func BenchmarkClustersLoop(b *testing.B) {
 	}
 }
 
+// TestNestedLoopsAreFast holds the growth of BenchmarkNestedLoops with fewer
+// clusters: memkv takes the square of their number, so that a factor of five is
+// safe on a busy machine where thirty is usual.
+func TestNestedLoopsAreFast(t *testing.T) {
+	env, plain := &Env{Store: NewStore()}, memkv.New()
+	for key, value := range namespace() {
+		if key < "/c0300" {
+			env.Store.Set(key, value)
+			plain.Set(key, value)
+		}
+	}
+	functions := Map(env)
+	ours := parse(t, functions, nested)
+	theirs := parse(t, functions, nested)
+	theirs.Funcs(plain.FuncMap)
+	best := func(parsed *template.Template) time.Duration {
+		return min(execute(t, parsed), execute(t, parsed), execute(t, parsed))
+	}
+	if fast, slow := best(ours), best(theirs); slow < 5*fast {
+		t.Errorf("300 clusters in %s, with plain memkv in %s", fast, slow)
+	}
+}
+
 func BenchmarkSet(b *testing.B) {
 	store := NewStore()
 	store.Replace(namespace())

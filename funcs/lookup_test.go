@@ -57,6 +57,14 @@ func TestLookups(t *testing.T) {
 	}
 }
 
+// TestLookupOfTheSystem asks the resolver that templates get by default for
+// what needs no server.
+func TestLookupOfTheSystem(t *testing.T) {
+	if got, want := render(t, &Env{Store: NewStore()}, `{{lookupIP "127.0.0.1"}} {{lookupIPV6 "::1"}}`), "[127.0.0.1] [::1]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestLookupFaults: a DNS that does not answer holds the resource instead of
 // emptying the list, within a bounded time.
 func TestLookupFaults(t *testing.T) {

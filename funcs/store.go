@@ -129,7 +129,8 @@ func (s *Store) Replace(values iter.Seq2[string, string]) {
 			gone = append(gone, key)
 		}
 	}
-	if len(gone) > len(s.clean)/2 {
+	if len(gone) > 32 {
+		// One deletion after the other would move the index each time.
 		s.clean = slices.DeleteFunc(s.clean, func(key string) bool {
 			_, stays := slices.BinarySearch(given, key)
 			return !stays
