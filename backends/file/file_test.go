@@ -1,0 +1,286 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"pc4patroni/backends"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func TestParse(t *testing.T) {
+	want := map[string]string{"/service/batman/leader": "db1", "/service/batman/initialize": "7512345678901234567"}
+	tests := []struct {
+		name, text string
+		want       map[string]string
+	}{
+		{"json", `{"/service/batman/leader": "db1", "/service/batman/initialize": "7512345678901234567"}`, want},
+		{"json with levels", `{"service": {"batman": {"leader": "db1", "/initialize": 7512345678901234567}}}`, want},
+		{"byte order mark", "\xef\xbb\xbf" + `{"/service/batman": {"leader": "db1", "initialize": 7512345678901234567}}`, want},
+		{"toml", "'/service/batman/leader' = 'db1'\n'/service/batman/initialize' = 7512345678901234567\n", want},
+		{"toml with tables", "# a comment\n['/service/batman']\nleader = 'db1'\ninitialize = '7512345678901234567'\n", want},
+		{"etcdctl", `{"header":{"cluster_id":14841639068965178418,"member_id":1,"revision":9,"raft_term":2},"kvs":[` +
+			`{"key":"` + b64("/service/batman/leader") + `","create_revision":5,"mod_revision":5,"version":1,"value":"` + b64("db1") + `","lease":7587886},` +
+			`{"key":"` + b64("/service/batman/initialize") + `","create_revision":2,"mod_revision":2,"version":1,"value":"` + b64("7512345678901234567") + `"}],"count":2}`, want},
+		{"etcdctl without keys", `{"header":{"cluster_id":1,"revision":9}}`, map[string]string{}},
+		{"empty value", `{"/a": ""}`, map[string]string{"/a": ""}},
+		{"no keys", `{}`, map[string]string{}},
+		{"scalars", `{"/f": 1.50, "/t": true, "/e": 2592e3}`, map[string]string{"/f": "1.50", "/t": "true", "/e": "2592e3"}},
+	}
+	for _, tt := range tests {
+		got, err := Parse("x", []byte(tt.text))
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestParseRejects(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"empty", " \n", "x: the file is empty: a snapshot without keys is {}"},
+		{"syntax", "{\n\"/a\": \"secret\",\n\"/b\" 1}", "x: line 3: not JSON: invalid character '1' after object key"},
+		{"cut", "{\n\"/a\": \"secret\",\n", "x: line 3: the file ends in the middle of the object"},
+		{"two", "{}\n{}\n", "x: line 2: there is more after the end of the object: a snapshot is one object"},
+		{"array", "[\"secret\"]", "x: line 1: a snapshot is an object of keys and values, not an array"},
+		{"values", `{"/a": null, "/b": ["secret"], "/c": "fine"}`,
+			"x: key \"/a\": the value is null: write it as a string\nx: key \"/b\": the value is an array: write it as a string"},
+		{"date", "'/a' = 2026-01-01\n", "x: key \"/a\": the value is a date: write it as a string"},
+		{"neither", "a\nsecret words\n", "x: line 1: neither JSON nor TOML (keys and text need quotes)"},
+		{"part", `{"header":{"revision":9},"kvs":[],"more":true}`, "x: etcdctl printed a part of the keys only: call it without --limit"},
+		{"key", `{"header":{"revision":9},"kvs":[{"key":"?","value":""}]}`, "x: the key of entry 1 of kvs is not base64"},
+		{"value", `{"header":{"revision":9},"kvs":[{"key":"` + b64("/a") + `","value":"secret!"}]}`, `x: the value of key "/a" is not base64`},
+	}
+	for _, tt := range tests {
+		_, err := Parse("x", []byte(tt.text))
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%s: err = %v\nwant %s", tt.name, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the error shows a value: %v", tt.name, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"/a": "1", "b": {"c": 2}}`))
+	f.Add([]byte("'/a' = 'x'\n[b]\nc = true\n"))
+	f.Add([]byte(`{"header":{"revision":1},"kvs":[{"key":"L2E=","value":"MQ=="}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		values, err := Parse("x", data)
+		if err != nil {
+			return
+		}
+		roundTrip(t, values)
+	})
+}
+
+func roundTrip(t *testing.T, values map[string]string) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Write(&out, values); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Parse("written", out.Bytes())
+	if err != nil {
+		t.Fatalf("what was written cannot be read: %v\n%s", err, out.String())
+	}
+	if diff := cmp.Diff(values, back); diff != "" {
+		t.Fatalf("round trip (-want +got):\n%s\n%s", diff, out.String())
+	}
+}
+
+func TestWrite(t *testing.T) {
+	var out bytes.Buffer
+	if err := Write(&out, map[string]string{"/b": "<&>\"\n", "/a": "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "{\n  \"/a\": \"1\",\n  \"/b\": \"<&>\\\"\\n\"\n}\n"; got != want {
+		t.Errorf("Write = %s, want %s", got, want)
+	}
+	for _, values := range []map[string]string{{}, {"/a": "\xff\xfe"}, {"/\xff": ""}, {"no slash": "x"}, {"/a": "é\u2028"}} {
+		roundTrip(t, values)
+	}
+	if !utf8.ValidString(out.String()) {
+		t.Error("what was written is not UTF-8")
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newClient(t *testing.T, files ...string) *Client {
+	t.Helper()
+	c, err := New(Config{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "1.json"), filepath.Join(dir, "2.toml")
+	write(t, one, `{"/app/a": "1", "/app/b": "1", "/app2/a": "1"}`)
+	write(t, two, "'/app/b' = '2'\n")
+	c := newClient(t, one, two)
+	got, err := c.Load(t.Context(), []string{"/app/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"/app/a": "1", "/app/b": "2"}, got.Values); diff != "" {
+		t.Errorf("values (-want +got):\n%s", diff)
+	}
+	again, err := c.Load(t.Context(), []string{"/app/"})
+	if err != nil || again.Version != got.Version {
+		t.Errorf("an unchanged file has version %v, %v, want %v", again.Version, err, got.Version)
+	}
+	_, err = newClient(t, filepath.Join(dir, "none")).Load(t.Context(), []string{"/"})
+	if !errors.Is(err, backends.ErrDenied) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file: %v, want an error that lasts", err)
+	}
+}
+
+// follow runs Follow and hands its batches with changes over a channel.
+func follow(t *testing.T, c *Client, version backends.Version) (<-chan []backends.Change, func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	changes, done := make(chan []backends.Change, 100), make(chan error, 1)
+	go func() {
+		last := version.Revision
+		done <- c.Follow(ctx, []string{"/app/"}, version, func(b backends.Batch) error {
+			if b.Revision < last {
+				return fmt.Errorf("revision %d after %d", b.Revision, last)
+			}
+			last = b.Revision
+			if len(b.Changes) > 0 {
+				changes <- b.Changes
+			}
+			return nil
+		})
+	}()
+	return changes, func() error {
+		cancel()
+		return <-done
+	}
+}
+
+func TestFollow(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keys.json")
+	write(t, path, `{"/app/a": "1", "/app/b": "1"}`)
+	c := newClient(t, path)
+	snapshot, err := c.Load(t.Context(), []string{"/app/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, stop := follow(t, c, snapshot.Version)
+	expect := func(want ...backends.Change) {
+		t.Helper()
+		select {
+		case got := <-changes:
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("changes (-want +got):\n%s", diff)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("no change came")
+		}
+	}
+	// As an editor does it, and with a key that nobody follows.
+	write(t, path+".new", `{"/app/a": "2", "/app/c": "1", "/other": "1"}`)
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	expect(backends.Change{Key: "/app/a", Value: "2"}, backends.Change{Key: "/app/b", Deleted: true}, backends.Change{Key: "/app/c", Value: "1"})
+	// Half a file changes nothing.
+	write(t, path, `{"/app/a": "3", "/ap`)
+	write(t, path, `{"/app/a": "4", "/app/c": "1"}`)
+	expect(backends.Change{Key: "/app/a", Value: "4"})
+	if err := stop(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Follow = %v, want canceled", err)
+	}
+	var lost *backends.Lost
+	err = c.Follow(t.Context(), []string{"/app/"}, snapshot.Version, func(backends.Batch) error { return nil })
+	if !errors.As(err, &lost) {
+		t.Errorf("following from an old version = %v, want Lost", err)
+	}
+}
+
+// Kubernetes replaces a link to a folder to change a mounted file.
+func TestFollowLink(t *testing.T) {
+	dir := t.TempDir()
+	for _, version := range []string{"1", "2"} {
+		if err := os.Mkdir(filepath.Join(dir, version), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, version, "keys.json"), `{"/app/a": "`+version+`"}`)
+	}
+	link := func(to string) {
+		t.Helper()
+		if err := os.Symlink(to, filepath.Join(dir, "new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "data")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("1")
+	c := newClient(t, filepath.Join(dir, "data", "keys.json"))
+	snapshot, err := c.Load(t.Context(), []string{"/app/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, stop := follow(t, c, snapshot.Version)
+	link("2")
+	select {
+	case got := <-changes:
+		if diff := cmp.Diff([]backends.Change{{Key: "/app/a", Value: "2"}}, got); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("no change came")
+	}
+	_ = stop() // canceled
+}
+
+func TestClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write(t, path, `{}`)
+	c := newClient(t, path)
+	snapshot, err := c.Load(t.Context(), []string{"/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- c.Follow(t.Context(), []string{"/"}, snapshot.Version, func(backends.Batch) error { return nil })
+	}()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("Follow of a closed backend ended without an error")
+	}
+}
