@@ -189,7 +189,11 @@ func (u *unit) install(stop, hard context.Context, r *tracked, have fileState, w
 	}
 	r.owed, r.partial = u.reloads(), false
 	u.willSync(r.target)
-	u.log.Info("file installed", "resource", r.Name, "dest", r.Dest, "bytes", len(want.data), "checked_in", took)
+	attrs := []any{"resource", r.Name, "dest", r.Dest, "bytes", len(want.data)}
+	if took > 0 {
+		attrs = append(attrs, "check_took", took)
+	}
+	u.log.Info("file installed", attrs...)
 	return nil
 }
 

@@ -12,12 +12,16 @@ import (
 )
 
 // A generation is what Run is working on: the units and feeds of one set. It
-// belongs to the goroutine of Run; others see it through the engine's lock.
+// does not change once Run has published it under the engine's lock.
 type generation struct {
 	set     *Set
+	opts    Options
+	daemon  Daemon
 	workers []*worker
 	feeds   map[string]*feedWorker
 	opened  map[string]backends.Backend
+	// replaced is closed once another generation is published.
+	replaced chan struct{}
 }
 
 // worker is a unit and the goroutine that works it.
@@ -53,10 +57,21 @@ func (t task) end() {
 	<-t.done
 }
 
-// update is a new set for Run, and where to answer.
+func (t task) ended() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// update is what Run is to go on with, and where to answer.
 type update struct {
-	set  *Set
-	done chan error
+	opts   Options
+	daemon Daemon
+	set    *Set
+	done   chan error
 }
 
 // Run keeps every file of the set true until stop is done; then no new work
@@ -64,13 +79,14 @@ type update struct {
 // error is about a backend that cannot be used at all; one that is merely away
 // is waited for.
 func (e *Engine) Run(stop, hard context.Context, set *Set) error {
-	e.reportBroken(set.Broken)
-	g, err := e.advance(stop, hard, &generation{set: &Set{}}, set)
+	none := &generation{set: &Set{}, replaced: make(chan struct{})}
+	g, err := e.advance(stop, hard, none, update{opts: e.opts, daemon: e.daemon, set: set})
 	if err != nil {
 		return err
 	}
 	var waiting sync.WaitGroup
-	waiting.Go(func() { e.awaitFirstPass(stop, g) })
+	first := g // g moves on
+	waiting.Go(func() { e.awaitFirstPass(stop, first) })
 	defer waiting.Wait()
 	for {
 		select {
@@ -78,7 +94,7 @@ func (e *Engine) Run(stop, hard context.Context, set *Set) error {
 			g.end()
 			return nil
 		case up := <-e.updates:
-			next, err := e.advance(stop, hard, g, up.set)
+			next, err := e.advance(stop, hard, g, up)
 			if err == nil {
 				g = next
 			}
@@ -92,16 +108,14 @@ func (e *Engine) Run(stop, hard context.Context, set *Set) error {
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 func (e *Engine) awaitFirstPass(ctx context.Context, g *generation) {
-	for _, w := range slices.Clone(g.workers) {
+	for _, w := range g.workers {
 		select {
 		case <-w.unit.passed:
-		case <-w.done: // replaced by an update; its successor has to pass
+		case <-g.replaced:
 			e.mu.Lock()
 			now := e.running
 			e.mu.Unlock()
-			if ctx.Err() == nil && now != g {
-				e.awaitFirstPass(ctx, now)
-			}
+			e.awaitFirstPass(ctx, now)
 			return
 		case <-ctx.Done():
 			return
@@ -110,11 +124,13 @@ func (e *Engine) awaitFirstPass(ctx context.Context, g *generation) {
 	close(e.ready)
 }
 
-// Update has Run go on with another set: units that did not change are not
-// disturbed. A resource that is broken in the new set goes on as it was in the
-// old one, if it was there. After an error nothing has changed.
-func (e *Engine) Update(ctx context.Context, set *Set) error {
-	up := update{set, make(chan error, 1)}
+// Update has Run go on with another set, and with the options that it was
+// loaded with: units that do not change by that are not disturbed. A resource
+// that is broken in the new set goes on as it was in the old one, if it was
+// there; each of them is logged. After an error nothing has changed. The
+// environment of commands and the logger stay those of NewEngine.
+func (e *Engine) Update(ctx context.Context, opts Options, daemon Daemon, set *Set) error {
+	up := update{opts, daemon, set, make(chan error, 1)}
 	select {
 	case e.updates <- up:
 	case <-ctx.Done():
@@ -128,51 +144,81 @@ func (e *Engine) Update(ctx context.Context, set *Set) error {
 	}
 }
 
-func (e *Engine) reportBroken(broken []Broken) {
-	for _, b := range broken {
-		e.log.Error("resource cannot be used", "resource", b.Name, "err", b.Err)
+// advance turns the generation g into one that works on up.
+func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (*generation, error) {
+	next := &generation{
+		opts:     up.opts,
+		daemon:   up.daemon,
+		feeds:    map[string]*feedWorker{},
+		replaced: make(chan struct{}),
 	}
-}
-
-// advance turns the generation g into one that works on set.
-func (e *Engine) advance(stop, hard context.Context, g *generation, set *Set) (*generation, error) {
-	set = keepBroken(g.set, set)
-	units := newUnits(set.Resources, &e.opts, e.commands, e.daemon.Interval)
+	next.set = keepBroken(g.set, up.set)
+	units := newUnits(next.set.Resources, &next.opts, e.commands, next.daemon.Interval)
 	opened, err := e.openAll(g.opened, backendKeys(units))
 	if err != nil {
 		return nil, err
 	}
-	next := &generation{set: set, feeds: map[string]*feedWorker{}, opened: opened}
-	next.workers, units = g.takeUnchanged(units)
+	next.opened = opened
+	e.reportBroken(next.set)
 
-	for _, f := range g.feeds {
-		f.end()
-	}
+	// What goes is waited for first. A command of it may take its time, and
+	// the feeds serve the units that stay meanwhile.
+	kept, units := g.takeUnchanged(units)
 	var ending sync.WaitGroup
 	for _, w := range g.workers {
-		ending.Go(w.end)
-	}
-	ending.Wait()
-	for key, backend := range g.opened {
-		if opened[key] == nil {
-			_ = backend.Close() // nobody uses it any more
+		if !slices.Contains(kept, w) {
+			ending.Go(w.end)
 		}
 	}
+	ending.Wait()
 
 	removeAllLeftovers(units, e.log)
+	next.workers = kept
 	for _, u := range units {
 		u.start()
 		next.workers = append(next.workers, &worker{u, spawn(stop, func(ctx context.Context) { u.run(ctx, hard) })})
 	}
-	all := next.units()
-	for key, backend := range opened {
-		f := &feed{backend: backend, routes: newRoutes(all, key), daemon: e.daemon, log: e.log}
-		next.feeds[key] = &feedWorker{f, spawn(stop, f.run)}
-	}
+	e.advanceFeeds(stop, g, next)
 	e.mu.Lock()
 	e.running = next
 	e.mu.Unlock()
+	close(g.replaced)
 	return next, nil
+}
+
+// advanceFeeds starts the feeds of next, takes over those of g that lead to
+// the same units, and ends the others.
+func (e *Engine) advanceFeeds(stop context.Context, g, next *generation) {
+	all := next.units()
+	for key, backend := range next.opened {
+		f := &feed{backend: backend, routes: newRoutes(all, key), daemon: next.daemon, log: e.log}
+		if old := g.feeds[key]; old != nil {
+			if next.daemon == g.daemon && slices.Equal(old.feed.routes.all, f.routes.all) {
+				next.feeds[key] = old
+				continue
+			}
+			old.end()
+			f.status = old.feed.snapshot() // the counts go on
+		}
+		next.feeds[key] = &feedWorker{f, spawn(stop, f.run)}
+	}
+	for key, old := range g.feeds {
+		if next.opened[key] == nil {
+			old.end()
+			_ = g.opened[key].Close() // nobody uses it any more
+		}
+	}
+}
+
+// reportBroken logs what is wrong with each resource that cannot be used.
+func (e *Engine) reportBroken(set *Set) {
+	for _, b := range set.Broken {
+		if slices.ContainsFunc(set.Resources, func(r *Resource) bool { return r.File == b.File }) {
+			e.log.Error("resource cannot be used as it is now, it goes on as it was", "resource", b.Name, "err", b.Err)
+		} else {
+			e.log.Error("resource cannot be used", "resource", b.Name, "err", b.Err)
+		}
+	}
 }
 
 // keepBroken returns set with the resources that are broken in it as they are
@@ -213,8 +259,8 @@ func (e *Engine) openAll(have map[string]backends.Backend, keys []string) (map[s
 	return opened, nil
 }
 
-// takeUnchanged moves the workers whose unit is the same as one of units out
-// of g; it returns them and the units that are left.
+// takeUnchanged returns the workers of g whose unit is the same as one of
+// units, and the units that are left.
 func (g *generation) takeUnchanged(units []*unit) (kept []*worker, left []*unit) {
 	for _, u := range units {
 		i := slices.IndexFunc(g.workers, func(w *worker) bool { return w.unit.sameAs(u) })
@@ -223,16 +269,19 @@ func (g *generation) takeUnchanged(units []*unit) (kept []*worker, left []*unit)
 			continue
 		}
 		kept = append(kept, g.workers[i])
-		g.workers = slices.Delete(g.workers, i, i+1)
 	}
 	return kept, left
 }
 
-// sameAs tells whether both units do the same.
+// sameAs tells whether both units do the same. No two units of a generation do.
 func (u *unit) sameAs(other *unit) bool {
-	return u.reloadCmd == other.reloadCmd && slices.EqualFunc(u.resources, other.resources, func(a, b *tracked) bool {
-		return a.File == b.File && a.Resource.sameAs(b.Resource)
-	})
+	return u.reloadCmd == other.reloadCmd &&
+		u.interval == other.interval &&
+		u.opts.SyncOnly == other.opts.SyncOnly &&
+		u.opts.KeepStageFile == other.opts.KeepStageFile &&
+		slices.EqualFunc(u.resources, other.resources, func(a, b *tracked) bool {
+			return a.File == b.File && a.Resource.sameAs(b.Resource)
+		})
 }
 
 func (g *generation) units() []*unit {
@@ -280,7 +329,8 @@ func (e *Engine) Status() Status {
 
 // Stuck has every loop of Run take a turn, and returns the names of those that
 // have not taken one since the given time, which should lie one call back, and
-// are not busy with a command that still has time either.
+// are not busy with a command that still has time either. Those that were told
+// to end and did so count as alive.
 func (e *Engine) Stuck(since time.Time) []string {
 	e.mu.Lock()
 	g := e.running
@@ -291,7 +341,7 @@ func (e *Engine) Stuck(since time.Time) []string {
 	var stuck []string
 	now := time.Now()
 	for _, w := range g.workers {
-		if !w.unit.pulse.alive(since, now) {
+		if !w.unit.pulse.alive(since, now) && !w.ended() {
 			stuck = append(stuck, w.unit.resources[0].Name)
 		}
 		select {
@@ -300,7 +350,7 @@ func (e *Engine) Stuck(since time.Time) []string {
 		}
 	}
 	for key, f := range g.feeds {
-		if !f.feed.pulse.alive(since, now) {
+		if !f.feed.pulse.alive(since, now) && !f.ended() {
 			stuck = append(stuck, "backend "+key)
 		}
 	}

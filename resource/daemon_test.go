@@ -16,6 +16,7 @@ import (
 type daemon struct {
 	*site
 	engine *Engine
+	daemon Daemon
 	stop   context.CancelCauseFunc
 	done   chan error
 }
@@ -26,7 +27,7 @@ func (s *site) start(d Daemon) *daemon {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	run := &daemon{site: s, done: make(chan error, 1)}
+	run := &daemon{site: s, daemon: d, done: make(chan error, 1)}
 	run.engine = NewEngine(s.opts, d, func(string) (backends.Backend, error) { return s.backend, nil })
 	var stop context.Context
 	stop, run.stop = context.WithCancelCause(context.Background())
@@ -69,14 +70,16 @@ func (d *daemon) state(name string) Result {
 	return Result{}
 }
 
+// update is for any goroutine.
 func (d *daemon) update() {
 	d.t.Helper()
 	set, err := Load(d.opts)
 	if err != nil {
-		d.t.Fatal(err)
+		d.t.Error(err)
+		return
 	}
-	if err := d.engine.Update(d.t.Context(), set); err != nil {
-		d.t.Fatal(err)
+	if err := d.engine.Update(d.t.Context(), d.opts, d.daemon, set); err != nil {
+		d.t.Error(err)
 	}
 }
 
