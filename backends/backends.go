@@ -47,6 +47,16 @@ type Backend interface {
 	Close() error
 }
 
+// GroupFollower is an optional ability of a Backend. Where the changes of one
+// revision do not arrive together, waiting for the last of them costs time;
+// a caller that looks at some paths apart from others can say so.
+type GroupFollower interface {
+	// FollowGroups is Follow, except that order and wholeness of revisions hold
+	// within each group of paths only: a revision that concerns two groups may
+	// come in two batches, and one group's batch may overtake another's.
+	FollowGroups(ctx context.Context, groups [][]string, version Version, sink func(Batch) error) error
+}
+
 // Version names a state of a store.
 type Version struct {
 	// Store identifies the store itself, so that one that was replaced by

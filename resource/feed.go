@@ -107,13 +107,17 @@ func (f *feed) follow(ctx context.Context, paths []string, version backends.Vers
 	}
 	reconcile, cancel := context.WithTimeout(ctx, f.daemon.Interval)
 	defer cancel()
-	err = f.backend.Follow(reconcile, paths, version, func(b backends.Batch) error {
-		at := time.Now()
-		f.routes.deliver(b.Changes, at)
+	sink := func(b backends.Batch) error {
+		f.routes.deliver(b.Changes, time.Now())
 		f.pulse.busy(feedSilence)
 		f.heard(b)
 		return nil
-	})
+	}
+	if apart, ok := f.backend.(backends.GroupFollower); ok {
+		err = apart.FollowGroups(reconcile, f.routes.groups(), version, sink)
+	} else {
+		err = f.backend.Follow(reconcile, paths, version, sink)
+	}
 	if reconcile.Err() != nil {
 		return reasonInterval, nil
 	}

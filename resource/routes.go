@@ -45,6 +45,15 @@ func (rs *routes) paths() []string {
 	return backends.Minimize(paths)
 }
 
+// groups returns the paths of each resource: only they have to fit together.
+func (rs *routes) groups() [][]string {
+	groups := make([][]string, len(rs.all))
+	for i, to := range rs.all {
+		groups[i] = to.resource.Paths
+	}
+	return groups
+}
+
 // each calls visit for every resource whose paths cover key. A resource's own
 // paths do not overlap, so none is visited twice.
 func (rs *routes) each(key string, visit func(route)) {
