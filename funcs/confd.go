@@ -97,7 +97,7 @@ const maxHints = 500
 // missing says that key is not there, where it was looked for, and which key
 // beside it may be meant.
 func (e *Env) missing(key string) error {
-	err := fmt.Errorf("%w: %s", memkv.ErrNotExist, key)
+	err := fmt.Errorf("%w: %s", memkv.ErrNotExist, shown(key))
 	if prefix := strings.TrimSuffix(e.Prefix, "/"); prefix != "" {
 		err = fmt.Errorf("%w (below the prefix %s)", err, prefix)
 	}
@@ -111,6 +111,16 @@ func (e *Env) missing(key string) error {
 		return fmt.Errorf("%w (did you mean %q?)", err, path.Join(dir, near))
 	}
 	return err
+}
+
+// shown returns a key or path for an error message: as it is, or quoted if it
+// holds what could be taken for the end of the line. Templates put keys
+// together from values, which are not trusted.
+func shown(key string) string {
+	if quoted := strconv.Quote(key); len(quoted) != len(key)+2 {
+		return quoted
+	}
+	return key
 }
 
 func (e *Env) getenv(name string, otherwise ...string) string {

@@ -105,6 +105,8 @@ func TestConfdErrors(t *testing.T) {
 		{`{{get "/members/db3"}}`, `key does not exist: /members/db3 (below the prefix /service/batman) (did you mean "/members/db1"?)`},
 		{`{{getv "leader"}}`, `key does not exist: leader (below the prefix /service/batman) (did you mean "/leader"?)`},
 		{`{{getv "/nothing/like/it"}}`, `key does not exist: /nothing/like/it (below the prefix /service/batman)`},
+		{`{{getv "/x\ny"}}`, `key does not exist: "/x\ny" (below the prefix /service/batman)`},
+		{`{{cluster "/x\ny"}}`, `no Patroni cluster at "/service/batman/x\ny"; there are: "/"`},
 		{`{{gets "["}}`, `error calling gets: syntax error in pattern`},
 		{`{{json (getv "/members/db1")}}`, `error calling json: the text is not JSON: wrong at byte 1`},
 		{`{{json (getv "/members/db2")}}`, `error calling json: the text is a JSON array, not an object; use jsonArray`},

@@ -80,7 +80,7 @@ func (e *Env) cluster(where ...any) (*patroni.Cluster, error) {
 // one.
 func (e *Env) noCluster(at string) error {
 	prefix := strings.TrimSuffix(e.Prefix, "/")
-	where := prefix + at
+	where := shown(prefix + at)
 	if where == "" {
 		where = "/"
 	}
