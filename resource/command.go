@@ -16,11 +16,18 @@ const (
 	outputKept = 4 << 10
 	// killGrace is how long a process group may take to react to TERM.
 	killGrace = 5 * time.Second
+	// killHaste is the same when the program has to end at once.
+	killHaste = 500 * time.Millisecond
 	// outputGrace is how long the output of a command that has exited is
 	// still read: a process that it left in the background may hold it open
 	// for ever.
 	outputGrace = 250 * time.Millisecond
 )
+
+// ErrAtOnce is wrapped by the cause of a context of commands that ends because
+// somebody does not want to wait: what runs gets half a second between TERM and
+// KILL.
+var ErrAtOnce = errors.New("to be ended at once")
 
 // errTimeout is wrapped by the error of a command that ran for too long.
 var errTimeout = errors.New("timed out")
@@ -83,7 +90,11 @@ func (c *commands) run(ctx context.Context, line string, timeout time.Duration) 
 	ended := make(chan struct{})
 	unwatch := context.AfterFunc(ctx, func() {
 		defer close(ended)
-		endGroup(cmd.Process.Pid)
+		grace := killGrace
+		if errors.Is(context.Cause(ctx), ErrAtOnce) {
+			grace = killHaste
+		}
+		endGroup(cmd.Process.Pid, grace)
 	})
 	err := cmd.Wait()
 	cut := !unwatch()
@@ -101,12 +112,12 @@ func (c *commands) run(ctx context.Context, line string, timeout time.Duration) 
 }
 
 // endGroup sends TERM to a process group and KILL to what is left of it after
-// killGrace. It returns once no process of the group can run any more.
-func endGroup(pgid int) {
+// the grace. It returns once no process of the group can run any more.
+func endGroup(pgid int, grace time.Duration) {
 	if syscall.Kill(-pgid, syscall.SIGTERM) != nil {
 		return
 	}
-	deadline := time.Now().Add(killGrace)
+	deadline := time.Now().Add(grace)
 	for pause := time.Millisecond; time.Now().Before(deadline); pause = min(2*pause, 100*time.Millisecond) {
 		time.Sleep(pause)
 		if errors.Is(syscall.Kill(-pgid, 0), syscall.ESRCH) {

@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -108,6 +109,34 @@ func TestCommandsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCommandEndsAtOnce has a command that does not react to TERM, and a user
+// who does not wait.
+func TestCommandEndsAtOnce(t *testing.T) {
+	c := newCommands(os.Environ(), 1)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var signalled time.Time
+	go func() {
+		waitFor(t, "the command to start", func() bool { return exists(filepath.Join(dir, "pid")) })
+		signalled = time.Now()
+		cancel(fmt.Errorf("a second signal: %w", ErrAtOnce))
+	}()
+	_, err := c.run(ctx, `trap '' TERM; echo $$ >`+dir+`/new && mv `+dir+`/new `+dir+`/pid; while :; do sleep 0.05; done`, time.Minute)
+	if !errors.Is(err, ErrAtOnce) {
+		t.Fatalf("err = %v, want the cause", err)
+	}
+	if took := time.Since(signalled); took >= killGrace {
+		t.Errorf("the command was given %v", took)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(readFile(t, filepath.Join(dir, "pid"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := waitGone(t, pid); err != nil {
 		t.Error(err)
 	}
 }
