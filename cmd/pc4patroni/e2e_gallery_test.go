@@ -1,0 +1,269 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// testGalleryAccepted has every check_cmd of the gallery judge what is rendered for the
+// sample clusters; nothing is reloaded.
+func testGalleryAccepted(t *testing.T) {
+	need(t, "haproxy", "nginx", "promtool", "psql")
+	needRoot(t, "have HAProxy check a chroot")
+	dir := workDir(t)
+	sampleFiles := "../../sample/cluster.toml,../../sample/namespace.toml"
+	for name, reload := range map[string]string{
+		"haproxy-sync":       "systemctl reload haproxy",
+		"haproxy-citus":      "systemctl reload haproxy",
+		"haproxy-namespace":  "systemctl reload haproxy",
+		"pgbouncer-userlist": "systemctl reload pgbouncer",
+		"pgpool":             "systemctl restart pgpool2",
+		"nginx":              "systemctl reload nginx",
+		"libpq-service":      "",
+		"database-url":       "systemctl try-restart app",
+		"prometheus":         "",
+		"clusters":           "",
+	} {
+		changes := edits{}
+		if reload != "" {
+			changes[reload] = "true"
+		}
+		if strings.HasPrefix(name, "haproxy") {
+			changes["/var/lib/haproxy/server-state"] = filepath.Join(dir, "state")
+		}
+		adopt(t, dir, name, changes)
+	}
+	root := filepath.Join(dir, "root")
+	apply(t, 0, "-onetime", "-confdir", dir, "-file", sampleFiles, "-destdir", root)
+
+	for path, want := range map[string][]string{
+		"etc/haproxy/sync.cfg": {
+			"\nlisten sync\n    bind *:5001\n    balance leastconn\n    option httpchk OPTIONS /sync\n",
+			"\n    server j1 [2001:db8::11]:5432 maxconn 100 check port 8008 check-ssl verify none\n",
+		},
+		"etc/haproxy/citus.cfg": {
+			"\n    server 0:coord1 10.0.1.1:5432 maxconn 100 check port 8008\n    server 0:coord2 10.0.1.2:5432 maxconn 100 check port 8008\n\n",
+			"\n    server 1:work1a 10.0.1.11:5432 maxconn 100 check port 8008\n    server 1:work1b 10.0.1.12:5432 maxconn 100 check port 8008\n    server 2:work2a 10.0.1.21:5432 maxconn 100 check port 8008\n",
+		},
+		"etc/default/app-database": {
+			"\nDATABASE_URL=\"postgresql://app@10.0.0.1:5432,10.0.0.2:5432,10.0.0.3:5432/app?target_session_attrs=read-write&connect_timeout=3\"\n",
+		},
+		"var/lib/pc4patroni/clusters.txt": {
+			"\njoker            -     j1               [2001:db8::11]:5432          sync replica   streaming\n",
+			"\nshards           2     work2a           10.0.1.21:5432               leader         running\n",
+		},
+		"etc/prometheus/targets/patroni.json": {
+			`"__scheme__": "https"`, `"[2001:db8::12]:8008"`, `"10.0.1.21:9187"`,
+		},
+	} {
+		got := read(t, root, path)
+		for _, line := range want {
+			if !strings.Contains(got, line) {
+				t.Errorf("%s lacks %q:\n%s", path, line, got)
+			}
+		}
+	}
+}
+
+// testNamespacePorts proves what the namespace-wide HAProxy promises of its ports.
+func testNamespacePorts(t *testing.T) {
+	dir := workDir(t)
+	snapshot := filepath.Join(dir, "keys.toml")
+	target := filepath.Join(dir, "namespace.cfg")
+	adopt(t, dir, "haproxy-namespace", edits{"/etc/haproxy/namespace.cfg": target})
+	render := func(status int, scopes ...string) outcome {
+		t.Helper()
+		var keys strings.Builder
+		for _, scope := range scopes {
+			fmt.Fprintf(&keys, "\"/service/%s/members/n1\" = '''{\"conn_url\":\"postgres://10.0.0.1:5432/postgres\",\"api_url\":\"http://10.0.0.1:8008/patroni\",\"state\":\"running\",\"role\":\"replica\"}'''\n", scope)
+		}
+		write(t, keys.String(), snapshot)
+		return apply(t, status, "-onetime", "-sync-only", "-confdir", dir, "-file", snapshot)
+	}
+	// ports are the lines of the table at the top, by cluster.
+	ports := func() map[string]string {
+		t.Helper()
+		table := map[string]string{}
+		for line := range strings.Lines(read(t, target)) {
+			if fields := strings.Fields(line); len(fields) == 6 && fields[0] == "#" && fields[2] == "writes" {
+				table[fields[1]] = fields[3] + " " + fields[5]
+			}
+		}
+		return table
+	}
+
+	render(0, "m")
+	alone := ports()["m"]
+	if alone == "" {
+		t.Fatalf("no ports for the only cluster in\n%s", read(t, target))
+	}
+	scopes := []string{"m"}
+	for i := range 26 {
+		scopes = append(scopes, fmt.Sprintf("pg-%d", i), fmt.Sprintf("team%c", 'a'+i))
+	}
+	render(0, scopes...)
+	table := ports()
+	if table["m"] != alone {
+		t.Errorf("the ports moved from %q to %q when other clusters came", alone, table["m"])
+	}
+	seen := map[string]string{}
+	for scope, pair := range table {
+		if other, taken := seen[pair]; taken {
+			t.Errorf("%s and %s both have the ports %s", scope, other, pair)
+		}
+		seen[pair] = scope
+	}
+
+	// Two names of one checksum. The file stays, and the error names both.
+	before := read(t, target)
+	got := render(1, "aaca", "abab")
+	if !strings.Contains(got.stderr, "the clusters aaca and abab both get port") {
+		t.Errorf("stderr does not name the clusters that collide:\n%s", got.stderr)
+	}
+	if read(t, target) != before {
+		t.Error("the file was replaced in spite of the collision")
+	}
+	adopt(t, dir, "haproxy-namespace", edits{
+		"/etc/haproxy/namespace.cfg": target,
+		"{{- $ports := dict -}}":     `{{- $ports := dict "aaca" 5000 -}}`,
+	})
+	render(0, "aaca", "abab")
+	if got := ports()["aaca"]; got != "5000 5001" {
+		t.Errorf("the assigned ports are %q, want 5000 5001", got)
+	}
+}
+
+// testGallerySwitchover sends clients through the proxies of the gallery that route by
+// themselves or are told where to, before and after a switchover.
+func testGallerySwitchover(t *testing.T, c *cluster) {
+	need(t, "nginx", "pgpool", "pgbouncer", "haproxy", "psql")
+	needRoot(t, "run HAProxy with the sample, which gives root up by itself")
+	dir := workDir(t)
+	who := owner(t)
+
+	writes, reads := freePort(t), freePort(t)
+	nginxHome := filepath.Join(dir, "nginx")
+	nginxReloads, nginxPID := filepath.Join(dir, "nginx.reloads"), filepath.Join(nginxHome, "nginx.pid")
+	adopt(t, dir, "nginx", edits{
+		"/etc/nginx/stream.d/batman.conf": filepath.Join(nginxHome, "stream.d", "batman.conf"),
+		"listen 5000":                     "listen " + loopback(writes),
+		"listen 5001":                     "listen " + loopback(reads),
+		`"systemctl reload nginx"`:        fmt.Sprintf("%q", fmt.Sprintf("echo reload >>%s; if test -s %[2]s; then kill -HUP $(cat %[2]s); fi", nginxReloads, nginxPID)),
+	})
+	nginxConf := write(t, fmt.Sprintf("daemon off;\npid %s;\nerror_log stderr;\ninclude /etc/nginx/modules-enabled/*.conf;\nevents {}\nstream { include %s/stream.d/*.conf; }\n", nginxPID, nginxHome), nginxHome, "nginx.conf")
+
+	pgpoolHome, pgpoolPort := filepath.Join(dir, "pgpool"), freePort(t)
+	if err := os.Mkdir(pgpoolHome, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	who.give(t, pgpoolHome)
+	pgpoolReloads := filepath.Join(dir, "pgpool.reloads")
+	adopt(t, dir, "pgpool", edits{
+		"/etc/pgpool2/pgpool.conf":  filepath.Join(pgpoolHome, "pgpool.conf"),
+		"/var/run/postgresql":       pgpoolHome,
+		"/var/log/postgresql":       pgpoolHome,
+		"listen_addresses = '*'":    "listen_addresses = '127.0.0.1'",
+		"\nport = 9999":             fmt.Sprintf("\nport = %d", pgpoolPort),
+		"pcp_port = 9898":           fmt.Sprintf("pcp_port = %d", freePort(t)),
+		"num_init_children = 100":   "num_init_children = 4",
+		"sr_check_user = 'pgpool'":  "sr_check_user = 'postgres'",
+		"systemctl restart pgpool2": "echo restart >>" + pgpoolReloads,
+	})
+
+	service := filepath.Join(dir, "pg_service.conf")
+	adopt(t, dir, "libpq-service", edits{"/etc/postgresql-common/pg_service.conf": service})
+
+	p := adoptPgBouncer(t, dir, dir, nil)
+	if err := os.Remove(filepath.Join(p.dir, "userlist.txt")); err != nil {
+		t.Fatal(err)
+	}
+	adopt(t, dir, "pgbouncer-userlist", edits{
+		"/etc/pgbouncer/":              p.dir + "/",
+		`"systemctl reload pgbouncer"`: fmt.Sprintf("%q", p.reload()),
+		`"postgres"`:                   fmt.Sprintf(`"%d"`, who.uid),
+	})
+	secret, err := query(t, superuser(c.primary(t).PG), "select rolpassword from pg_authid where rolname = '"+appUser+"'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, c.etcd.client(t, nil, "", ""), map[string]string{"/pgbouncer/batman/users/" + appUser: secret})
+
+	// To Pgpool-II a volatile function might write, and each of whereami's is volatile.
+	c.sql(t, c.primary(t).PG, "create function stable_whereami() returns text stable language sql as $$ select concat_ws('|', pg_is_in_recovery(), inet_server_port()) $$")
+
+	onetime := func() { t.Helper(); apply(t, 0, "-onetime", "-confdir", dir, "-node", c.etcd.url) }
+	startPgpool := func() *server {
+		t.Helper()
+		for _, name := range []string{"pcp.conf", "pool_hba.conf"} {
+			write(t, "", pgpoolHome, name)
+		}
+		s := launch(t, pgpoolHome, fmt.Sprintf("pgpool-%d", count(t, pgpoolReloads)), who, nil, "pgpool", "-n",
+			"-f", filepath.Join(pgpoolHome, "pgpool.conf"), "-F", filepath.Join(pgpoolHome, "pcp.conf"), "-a", filepath.Join(pgpoolHome, "pool_hba.conf"))
+		s.awaitPort(t, pgpoolPort)
+		return s
+	}
+	routes := func(n *node) {
+		t.Helper()
+		throughPgpool := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres connect_timeout=3", pgpoolPort)
+		for name, conninfo := range map[string]string{
+			"nginx":     as(writes, "app"),
+			"PgBouncer": as(p.port, "app"),
+			"libpq":     "service=batman user=" + appUser + " dbname=app",
+		} {
+			eventually(t, 30*time.Second, name+" leads to the primary", func() error { return n.answers(t, conninfo, "PGSERVICEFILE="+service) })
+		}
+		for name, conninfo := range map[string]string{
+			"nginx":     as(reads, "app"),
+			"PgBouncer": as(p.port, "app_ro"),
+			"libpq":     "service=batman_ro user=" + appUser + " dbname=app",
+			"Pgpool-II": throughPgpool,
+		} {
+			eventually(t, 30*time.Second, name+" leads reads to a replica", func() error {
+				statement := whereami
+				if name == "Pgpool-II" {
+					statement = "select stable_whereami()"
+				}
+				got, err := query(t, conninfo, statement, "PGSERVICEFILE="+service)
+				if err == nil && !strings.HasPrefix(got, "t|") {
+					err = fmt.Errorf("%q answered, want a replica", got)
+				}
+				return err
+			})
+		}
+		eventually(t, 30*time.Second, "Pgpool-II leads writes to the primary", func() error {
+			// What may write is no read for Pgpool-II, so it goes to the primary.
+			got, err := query(t, throughPgpool, "create temp table t as "+whereami+"; select * from t")
+			if want := fmt.Sprintf("f|%d", n.PG); err == nil && got != want {
+				err = fmt.Errorf("%q answered, want %q", got, want)
+			}
+			return err
+		})
+	}
+
+	onetime()
+	if n := count(t, p.reloads); n != 1 {
+		t.Errorf("%d reloads of PgBouncer for two files of one unit, want 1", n)
+	}
+	launch(t, nginxHome, "nginx", account{}, nil, "nginx", "-c", nginxConf, "-e", "stderr").awaitPort(t, writes)
+	p.start(t)
+	pgpool := startPgpool()
+	routes(c.primary(t))
+
+	n := c.switchover(t)
+	onetime()
+	if got := []int{count(t, nginxReloads), count(t, p.reloads), count(t, pgpoolReloads)}; got[0] != 2 || got[1] != 2 || got[2] != 2 {
+		t.Errorf("nginx, PgBouncer and Pgpool-II were reloaded %v times, want 2 each", got)
+	}
+	pgpool.stop(t)
+	startPgpool()
+	routes(n)
+
+	onetime()
+	if got := []int{count(t, nginxReloads), count(t, p.reloads), count(t, pgpoolReloads)}; got[0] != 2 || got[1] != 2 || got[2] != 2 {
+		t.Errorf("a run without a change reloaded something: %v", got)
+	}
+}

@@ -1,0 +1,296 @@
+package main_test
+
+// The end-to-end tests run the built program against real servers: etcd,
+// Patroni with PostgreSQL, HAProxy and PgBouncer, all of them on loopback. Where a
+// server is not installed its tests are skipped, and say so; with PC4PATRONI_E2E=1
+// (as CI sets it) a missing server is a failure, so that CI cannot pass by skipping.
+//
+// This file holds what every such test needs; e2e_process_test.go runs servers,
+// e2e_etcd_test.go and e2e_patroni_test.go know how to start theirs.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// serverDirs are searched after PATH: where Debian keeps what is no user's command.
+var serverDirs = []string{"/usr/sbin", "/usr/local/sbin", "/usr/lib/postgresql/15/bin"}
+
+// program returns the path of a program, or "".
+func program(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	for _, dir := range serverDirs {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// need skips the test where one of the programs is absent, and fails it instead
+// where the environment promises that all of them are there.
+func need(t *testing.T, names ...string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts servers: not with -short")
+	}
+	for _, name := range names {
+		if program(name) == "" {
+			lack(t, fmt.Sprintf("%s is not installed", name))
+		}
+	}
+}
+
+// needRoot is need for what only root may do.
+func needRoot(t *testing.T, why string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		lack(t, "only root may "+why)
+	}
+}
+
+func lack(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("PC4PATRONI_E2E") == "1" {
+		t.Fatalf("%s, and PC4PATRONI_E2E=1 wants every end-to-end test to run", what)
+	}
+	t.Skipf("%s (PC4PATRONI_E2E=1 makes this a failure)", what)
+}
+
+// repository is the module's root.
+func repository(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+var buildOnce = sync.OnceValues(func() (string, error) {
+	// Not below a test's own directory, since every test uses the same binary.
+	dir, err := os.MkdirTemp("", "pc4p-bin-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "pc4patroni")
+	// As the releases are built: the program must then run without any library.
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, os.Chmod(dir, 0o755)
+})
+
+// binary builds the program once per test binary and returns its path. The test
+// that builds it removes it, so TestE2E, which all of them are below, calls it first.
+func binary(t *testing.T) string {
+	t.Helper()
+	path, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// workDir is a temporary directory that other users can enter, which those of
+// testing.T are not. Its name is short, because the path of a Unix socket may have
+// no more than 107 bytes.
+func workDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pc4p-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove the work directory: %v", err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// write puts a file in place and returns its path. The mode is 0644.
+func write(t *testing.T, content string, elem ...string) string {
+	t.Helper()
+	path := filepath.Join(elem...)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func read(t *testing.T, elem ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(elem...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+var ports struct {
+	sync.Mutex
+	given map[int]bool
+}
+
+// freePort returns a port of 127.0.0.1 that nobody listens on, and never the same
+// one twice.
+func freePort(t *testing.T) int {
+	t.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if ports.given == nil {
+			ports.given = make(map[int]bool)
+		}
+		if !ports.given[port] {
+			ports.given[port] = true
+			return port
+		}
+	}
+	t.Fatal("no free port in 100 tries")
+	return 0
+}
+
+// loopback is the address of a port on 127.0.0.1.
+func loopback(port int) string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+}
+
+// eventually polls until the condition holds, and fails the test with the last
+// thing that was wrong when the deadline passes first.
+func eventually(t *testing.T, deadline time.Duration, what string, condition func() error) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.NewTimer(deadline)
+	defer timeout.Stop()
+	for {
+		err := condition()
+		if err == nil {
+			return
+		}
+		if _, hopeless := errors.AsType[*hopelessError](err); hopeless {
+			t.Fatalf("%s: %v", what, err)
+		}
+		select {
+		case <-tick.C:
+		case <-timeout.C:
+			t.Fatalf("%s: not within %v: %v", what, deadline, err)
+		case <-t.Context().Done():
+			t.Fatalf("%s: the test is over: %v", what, err)
+		}
+	}
+}
+
+// hopelessError tells eventually that there is nothing left to wait for.
+type hopelessError struct{ err error }
+
+func (e *hopelessError) Error() string { return e.err.Error() }
+func (e *hopelessError) Unwrap() error { return e.err }
+
+// outcome is what became of a command.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// invoke runs a command to its end, with nothing of this environment but the search
+// path and what is given.
+func invoke(t *testing.T, env []string, argv ...string) outcome {
+	t.Helper()
+	// No command of these tests takes longer unless it hangs.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	return invokeCmd(t, cmd, env)
+}
+
+func invokeCmd(t *testing.T, cmd *exec.Cmd, env []string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}, env...)
+	err := cmd.Run()
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+		t.Fatalf("%s: %v", strings.Join(cmd.Args, " "), err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// apply runs the built program and fails the test unless it exits with the status.
+func apply(t *testing.T, status int, args ...string) outcome {
+	t.Helper()
+	got := invoke(t, nil, append([]string{binary(t)}, args...)...)
+	if got.code != status {
+		t.Fatalf("pc4patroni %s: exit status %d, want %d\nstdout:\n%s\nstderr:\n%s",
+			strings.Join(args, " "), got.code, status, got.stdout, got.stderr)
+	}
+	return got
+}
+
+// account is the user that a server runs as.
+type account struct {
+	uid, gid int
+}
+
+// owner returns the account that PostgreSQL and PgBouncer run as, which must not be
+// root: Debian's postgres, or whoever runs the tests.
+func owner(t *testing.T) account {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return account{os.Getuid(), os.Getgid()}
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		lack(t, fmt.Sprintf("PostgreSQL does not run as root: %v", err))
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	return account{uid, gid}
+}
+
+// credential is how exec runs a command as that account.
+func (a account) credential() *syscall.Credential {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+}
+
+// give hands a file or directory over to the account.
+func (a account) give(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chown(path, a.uid, a.gid); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,188 @@
+package main_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// server is a running server in a process group of its own.
+type server struct {
+	name string
+	log  string // path of what it printed
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+	err  error         // how it ended; only after done
+
+	stopWith []syscall.Signal // tried in this order at the end of the test
+}
+
+// launch starts a server and has it stopped when the test is over. Its output goes
+// to NAME.log in dir, and is printed if the test fails.
+func launch(t *testing.T, dir, name string, who account, env []string, argv ...string) *server {
+	t.Helper()
+	path := program(argv[0])
+	if path == "" {
+		t.Fatalf("%s is not installed", argv[0])
+	}
+	s := &server{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{}),
+		stopWith: []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL}}
+	out, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	s.cmd = exec.Command(path, argv[1:]...)
+	s.cmd.Dir = dir
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH") + ":" + strings.Join(serverDirs, ":"), "LC_ALL=C.UTF-8", "HOME=" + dir}, env...)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: who.credential()}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	forget := undertaker.watch(t, fmt.Sprintf("kill -KILL -%d", s.cmd.Process.Pid))
+	go func() {
+		s.err = s.cmd.Wait()
+		close(s.done)
+	}()
+	t.Cleanup(func() {
+		s.stop(t)
+		forget()
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", name, tail(s.log, 60))
+		}
+	})
+	return s
+}
+
+// signal sends to the server alone, not to its group.
+func (s *server) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		t.Fatalf("signal %s: %v", s.name, err)
+	}
+}
+
+// stop ends the whole group, gently first.
+func (s *server) stop(t *testing.T) {
+	pgid := -s.cmd.Process.Pid
+	for _, sig := range s.stopWith {
+		if err := syscall.Kill(pgid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("stop %s: %v", s.name, err)
+		}
+		select {
+		case <-s.done:
+			// What it left in its group must not outlive it.
+			_ = syscall.Kill(pgid, syscall.SIGKILL)
+			return
+		case <-time.After(10 * time.Second):
+		}
+	}
+	t.Errorf("%s cannot be stopped", s.name)
+}
+
+// running is the condition that the server has not ended; it never does again.
+func (s *server) running() error {
+	select {
+	case <-s.done:
+		return &hopelessError{fmt.Errorf("%s has ended (%v) and printed:\n%s", s.name, s.err, tail(s.log, 30))}
+	default:
+		return nil
+	}
+}
+
+// awaitPort waits until something accepts connections on the port.
+func (s *server) awaitPort(t *testing.T, port int) {
+	t.Helper()
+	eventually(t, 30*time.Second, s.name+" listens", func() error {
+		if err := s.running(); err != nil {
+			return err
+		}
+		return dial(port)
+	})
+}
+
+// tail returns the last lines of a file that tell something: Patroni's heartbeats, one
+// a second and per node, do not.
+func tail(path string, lines int) string {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	var telling []string
+	for line := range strings.Lines(string(content)) {
+		if !strings.Contains(line, "INFO: no action.") {
+			telling = append(telling, line)
+		}
+	}
+	return strings.Join(telling[max(0, len(telling)-lines):], "")
+}
+
+// reaper is a shell that outlives this process for as long as it takes to kill what
+// this process left behind. A test binary that runs into go test's -timeout panics
+// and runs no cleanup: its servers would stay for ever, and keep their ports.
+type reaper struct {
+	mu      sync.Mutex
+	stdin   io.WriteCloser
+	pending int
+	next    int
+}
+
+var undertaker reaper
+
+// The shell reads "NUMBER COMMAND" to remember a command and "NUMBER" to forget it.
+// At the end of its input, which is the end of this process or of its last server,
+// it runs those that are left.
+const reaperScript = `
+while read -r id command; do
+	eval "command_$id=\$command"
+	ids="$ids $id"
+done
+for id in $ids; do
+	eval "eval \"\$command_$id\"" 2>/dev/null
+done
+`
+
+// watch has the shell command run if this process ends without calling forget.
+func (r *reaper) watch(t *testing.T, command string) (forget func()) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stdin == nil {
+		sh := exec.Command("/bin/sh", "-c", reaperScript)
+		// Not to be ended by the Ctrl-C that ends the test.
+		sh.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		stdin, err := sh.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sh.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Reaped when its input is closed, below; nobody needs to know how it went.
+		go func() { _ = sh.Wait() }()
+		r.stdin = stdin
+	}
+	r.next++
+	id := r.next
+	r.pending++
+	fmt.Fprintf(r.stdin, "%d %s\n", id, command)
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		fmt.Fprintf(r.stdin, "%d\n", id)
+		r.pending--
+		if r.pending == 0 {
+			r.stdin.Close()
+			r.stdin = nil
+		}
+	}
+}

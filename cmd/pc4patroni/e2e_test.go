@@ -1,0 +1,34 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestE2E holds the end-to-end tests, so that they share one built program and one
+// Patroni cluster, and so that both are gone at its end.
+func TestE2E(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers: not with -short")
+	}
+	path := binary(t)
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
+
+	t.Run("samples render", testSamplesRender)
+	t.Run("HAProxy accepts the sample", testHAProxyAccepts)
+	t.Run("HAProxy checks over TLS and IPv6", testHAProxyTLS)
+	t.Run("PgBouncer starts with the sample", testPgBouncerStarts)
+	t.Run("PgBouncer's check finds bad files", testPgBouncerCheck)
+	t.Run("the gallery is accepted", testGalleryAccepted)
+	t.Run("ports of a namespace", testNamespacePorts)
+	t.Run("confd's command line", testConfdCommandLine)
+	t.Run("confd's templates", testConfdTemplates)
+	t.Run("etcd with users", testEtcdUsers)
+	t.Run("etcd with TLS", testEtcdTLS)
+	t.Run("Patroni", func(t *testing.T) {
+		c := startPatroni(t, "batman")
+		t.Run("both proxies follow a switchover", func(t *testing.T) { testSwitchover(t, c) })
+		t.Run("the gallery follows a switchover", func(t *testing.T) { testGallerySwitchover(t, c) })
+	})
+}
