@@ -365,3 +365,23 @@ func TestOnceInclude(t *testing.T) {
 	s.write("templates/part.tmpl", "\n{{getv \"/nokey\"}}")
 	s.wantState(s.once(), "a", Held, `DIR/templates/a.tmpl: line 1: DIR/templates/part.tmpl: line 2: at <getv "/nokey">: key does not exist: /nokey (below the prefix /app)`)
 }
+
+func TestTemplateErrorsSuggest(t *testing.T) {
+	tests := []struct{ template, want string }{
+		{`{{primry}}`, `line 1: function "primry" not defined (did you mean "primary"?)`},
+		{`{{env "HOME"}}`, `line 1: function "env" not defined: `},
+		{`{{range members}}{{.Adr}}{{end}}`, `line 1: at <.Adr>: a member has no .Adr (did you mean .Addr?)`},
+		{`{{cluster.Scop}}`, `line 1: at <cluster>: a cluster has no .Scop (did you mean .Scope?)`},
+		{`{{(index (gets "/*") 0).Vale}}`, `line 1: at <0>: there is no field Vale in a value of type memkv.KVPair`},
+	}
+	for _, tt := range tests {
+		s := newSite(t, map[string]string{
+			"/app/leader":      "db1",
+			"/app/members/db1": `{"conn_url":"postgres://10.0.0.1:5432/postgres","state":"running","role":"primary"}`,
+		}, "templates/a.tmpl", tt.template, "conf.d/a.toml", plainResource)
+		got := s.once()["a"]
+		if got.Err == nil || !strings.Contains(got.Err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %s", tt.template, got.Err, tt.want)
+		}
+	}
+}

@@ -5,18 +5,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"text/template"
 	"text/template/parse"
 
 	"pc4patroni/funcs"
-	"pc4patroni/internal/nearest"
 )
 
 // maxIncludes bounds how deeply templates include one another.
@@ -239,45 +235,3 @@ func (s *source) giveBack(in *instance) {
 	defer s.mu.Unlock()
 	s.idle = append(s.idle, in)
 }
-
-var (
-	// templatePosition is how text/template begins its errors.
-	templatePosition = regexp.MustCompile(`^template: (.+?):(\d+)(?::\d+)?: (?s:(.*))$`)
-	// executing is how it goes on when an execution failed.
-	executing     = regexp.MustCompile(`^executing "[^"]*" at (<.*?>): (?s:(.*))$`)
-	errorCalling  = regexp.MustCompile(`^error calling \w+: `)
-	undefinedName = regexp.MustCompile(`function "(\w+)" not defined`)
-)
-
-// explain turns an error of text/template into one that names the file below
-// the folder of templates and the line, without the words that only repeat
-// the call, and that suggests a function where one is unknown.
-func (in *instance) explain(s *source, err error, functions map[string]any) error {
-	m := templatePosition.FindStringSubmatch(err.Error())
-	if m == nil {
-		return fmt.Errorf("template %s: %w", filepath.Join(s.dir, s.name), err)
-	}
-	file, line, rest := m[1], m[2], m[3]
-	if m := executing.FindStringSubmatch(rest); m != nil {
-		at, why := m[1], errorCalling.ReplaceAllString(m[2], "")
-		if nested := templatePosition.FindStringSubmatch(why); nested != nil {
-			// An included template: what failed is there.
-			return fmt.Errorf("%s: line %s: %w", filepath.Join(s.dir, file), line, in.explain(s, errors.New(why), functions))
-		}
-		return &templateError{fmt.Sprintf("%s: line %s: at %s: %s", filepath.Join(s.dir, file), line, at, why), err}
-	}
-	if m := undefinedName.FindStringSubmatch(rest); m != nil {
-		rest += nearest.Hint(m[1], slices.Values(slices.Sorted(maps.Keys(functions))))
-	}
-	return &templateError{fmt.Sprintf("%s: line %s: %s", filepath.Join(s.dir, file), line, rest), err}
-}
-
-// templateError is an error of text/template in our words.
-type templateError struct {
-	text string
-	err  error
-}
-
-func (e *templateError) Error() string { return e.text }
-
-func (e *templateError) Unwrap() error { return e.err }
