@@ -51,7 +51,7 @@ type endpoint struct {
 // parseEndpoint takes raw apart. An error means that raw is hostile or broken:
 // it holds control characters, or the part with host and port holds anything
 // that is neither. The error describes what is wrong and quotes nothing of raw,
-// which may hold a password. A raw without "://" gives an endpoint without
+// which may hold a password. A raw without a scheme gives an endpoint without
 // addresses, as Patroni's urlparse does.
 func parseEndpoint(raw string) (endpoint, error) {
 	for i, r := range raw {
@@ -60,18 +60,22 @@ func parseEndpoint(raw string) (endpoint, error) {
 		}
 	}
 	scheme, rest, ok := strings.Cut(raw, "://")
-	if !ok {
+	if !ok || !isScheme(scheme) {
 		return endpoint{}, nil
 	}
 	e := endpoint{scheme: strings.ToLower(scheme)}
-	// A query or a fragment right after the host would be cut off without a
-	// word, and a port with it; Patroni writes no such thing.
+	// A query or a fragment right after the host, or rather a host that holds
+	// their marks: readers differ in what they make of it, and Patroni writes no
+	// such thing.
 	authority := rest
 	if end := strings.IndexByte(rest, '/'); end >= 0 {
 		authority, e.path = rest[:end], rest[end:]
 	}
 	if end := strings.IndexAny(e.path, "?#"); end >= 0 {
 		e.path = e.path[:end]
+	}
+	if i := strings.IndexAny(authority, "?#"); i >= 0 {
+		return endpoint{}, fmt.Errorf("holds %q before the path", authority[i])
 	}
 	// User and password are part of the URLs that Patroni wrote before 1.0.
 	authority = authority[strings.LastIndexByte(authority, '@')+1:]
@@ -81,6 +85,16 @@ func parseEndpoint(raw string) (endpoint, error) {
 	var err error
 	e.addrs, err = parseAuthority(authority)
 	return e, err
+}
+
+// isScheme tells whether text may stand before "://".
+func isScheme(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; !isAlnum(c) && (i == 0 || strings.IndexByte("+-.", c) < 0) || i == 0 && isDigit(c) {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // parseAuthority returns the addresses in the part of a URL between the
