@@ -71,6 +71,10 @@ func (inv invocation) load() (settings, []string, error) {
 	if err != nil {
 		return settings{}, nil, err
 	}
+	// To tell the version nothing else needs to be right.
+	if s := inv.defaults(); s.putAll(flags, fromFlag).Version {
+		return s, nil, nil
+	}
 	variables, warnings, err := inv.readEnvironment()
 	if err != nil {
 		return settings{}, nil, err
@@ -88,12 +92,8 @@ func (inv invocation) load() (settings, []string, error) {
 		return settings{}, nil, err
 	}
 	warnings = append(warnings, more...)
-	for _, assigned := range variables {
-		s.put(assigned, fromEnvironment)
-	}
-	for _, assigned := range flags {
-		s.put(assigned, fromFlag)
-	}
+	s.putAll(variables, fromEnvironment)
+	s.putAll(flags, fromFlag)
 	more, err = s.resolve()
 	if err != nil {
 		return settings{}, nil, err
@@ -121,6 +121,13 @@ func (s *settings) put(a assigned, from source) {
 	if err := a.option.set(s, a.text); err != nil {
 		panic(fmt.Sprintf("-%s was accepted before: it %v", a.option.name, err))
 	}
+}
+
+func (s *settings) putAll(all []assigned, from source) *settings {
+	for _, a := range all {
+		s.put(a, from)
+	}
+	return s
 }
 
 // usageError is an error on the command line.
@@ -280,9 +287,7 @@ func readConfigFile(s *settings, path string, given bool) (warnings []string, er
 		return nil, fmt.Errorf("read %w", err)
 	}
 	values, errs := tableValues(tree, func(o *option) bool { return !o.notInFile })
-	for _, a := range values {
-		s.put(a, fromFile)
-	}
+	s.putAll(values, fromFile)
 	if len(errs) > 0 {
 		slices.SortFunc(errs, func(a, b keyError) int { return file.Line(a.key) - file.Line(b.key) })
 		joined := make([]error, len(errs))

@@ -90,7 +90,7 @@ func (inv invocation) run(ctx context.Context, stdin io.Reader, stdout, stderr i
 	}
 	log := newLogger(stderr, s.LogFormat, s.LogLevel, inv.lookup("JOURNAL_STREAM"))
 	for _, warning := range warnings {
-		log.Warn(warning)
+		log.Warn("doubtful configuration", "why", warning)
 	}
 	p := &program{invocation: inv, settings: s, log: log, stdout: stdout}
 	switch {

@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"pc4patroni/backends/etcd/etcdtest"
 )
@@ -19,7 +21,21 @@ import (
 func TestMain(m *testing.M) {
 	// By its name the test binary is the program itself, for scripts and for
 	// the end-to-end tests.
-	testscript.Main(m, map[string]func(){"pc4patroni": main, "confd": main})
+	testscript.Main(leakCheck{m}, map[string]func(){"pc4patroni": main, "confd": main})
+}
+
+// leakCheck runs the tests and then looks for goroutines that are left.
+type leakCheck struct{ *testing.M }
+
+func (c leakCheck) Run() int {
+	code := c.M.Run()
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
 }
 
 // TestScript runs testdata/script: what a user types, and what comes of it.
@@ -41,6 +57,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"apply":  apply,
+			"await":  await,
 			"etcd":   etcdCommand,
 			"exits":  exits,
 			"expand": expand,
@@ -93,6 +110,23 @@ func files(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if want := slices.Sorted(slices.Values(args[1:])); !slices.Equal(got, want) {
 		ts.Fatalf("%s holds %q, want %q", args[0], got, want)
+	}
+}
+
+// await FILE [TEXT] waits until a file is there, and holds a text.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: await FILE [TEXT]")
+	}
+	text := append(args, "")[1]
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		data, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(data), text) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not appear: %v", strings.Join(args, " with "), err)
+		}
 	}
 }
 

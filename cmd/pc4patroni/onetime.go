@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -67,7 +66,7 @@ func (p *program) oneTime(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.outcome(results)
+	return p.outcome(ctx, results)
 }
 
 // graceAfter returns a context that ends some time after ctx does.
@@ -125,17 +124,14 @@ func (p *program) printChanges(results []resource.Result) error {
 }
 
 // outcome says in one error how the resources fared: nil if all is well.
-func (p *program) outcome(results []resource.Result) error {
-	var failed, away, waiting, pending int
+func (p *program) outcome(ctx context.Context, results []resource.Result) error {
+	var failed, waiting, pending int
 	for _, r := range results {
 		switch r.State {
 		case resource.Failed, resource.Held:
 			failed++
 		case resource.Waiting:
 			waiting++
-			if errors.Is(r.Err, resource.ErrUnreachable) {
-				away++
-			}
 		case resource.Pending:
 			pending++
 		}
@@ -143,10 +139,10 @@ func (p *program) outcome(results []resource.Result) error {
 	switch {
 	case failed > 0:
 		return fmt.Errorf("%d of %d resources failed or are held", failed+waiting, len(results))
-	case waiting > 0 && away == waiting:
-		return fmt.Errorf("%w: %d of %d resources not applied", errUnreachable, waiting, len(results))
-	case waiting > 0:
+	case waiting > 0 && ctx.Err() != nil:
 		return fmt.Errorf("interrupted: %d of %d resources not applied", waiting, len(results))
+	case waiting > 0:
+		return fmt.Errorf("%w: %d of %d resources not applied", errUnreachable, waiting, len(results))
 	case pending > 0 && p.settings.ExitCode:
 		return fmt.Errorf("%w in %d of %d resources", errPending, pending, len(results))
 	}

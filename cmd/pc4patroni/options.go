@@ -110,7 +110,7 @@ var options = []option{
 		set:  boolean(func(s *settings) *bool { return &s.KeepStageFile })},
 	{name: "wait", group: groupApply, kind: aDuration, arg: "TIME", def: "10s",
 		help: "how long -onetime, -show and -dump try the backend",
-		set:  duration(func(s *settings) *time.Duration { return &s.Wait }, 0)},
+		set:  duration(func(s *settings) *time.Duration { return &s.Wait }, minimumTimeout)},
 
 	{name: "backend", group: groupBackend, kind: aString, arg: "KIND", def: "etcd", forBackend: true,
 		help: "etcd (the same as etcdv3) or file",

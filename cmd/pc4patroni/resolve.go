@@ -10,9 +10,6 @@ import (
 // contradictions. Where two options contradict each other, the one from the
 // stronger source wins; of equals it is an error.
 func (s *settings) resolve() (warnings []string, err error) {
-	if s.Version {
-		return nil, nil
-	}
 	if err := s.resolveMode(); err != nil {
 		return nil, err
 	}

@@ -43,20 +43,19 @@ func (s *stores) key(table map[string]any, locate func(key string, err error) er
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	address := b.address()
-	for n := 1; ; n++ {
-		name := address
-		if n > 1 {
-			name = fmt.Sprintf("%s (%d)", address, n)
-		}
-		known, taken := s.byKey[name]
-		if !taken {
-			s.byKey[name] = b
-			return name, nil
-		}
+	for name, known := range s.byKey {
 		if known.sharesWith(&b) {
 			return name, nil
 		}
+	}
+	address := b.address()
+	name := address
+	for n := 2; ; n++ {
+		if _, taken := s.byKey[name]; !taken {
+			s.byKey[name] = b
+			return name, nil
+		}
+		name = fmt.Sprintf("%s (%d)", address, n)
 	}
 }
 

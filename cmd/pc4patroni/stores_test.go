@@ -66,7 +66,7 @@ request_timeout = 2
 		{"equal settings share", map[string]any{"client_cert": "/c", "client-key": "/k"}, global.Backend, "etcd https://a:1,https://b:1"},
 		{"the order of nodes is of no importance",
 			map[string]any{"nodes": []any{"https://b:1", "https://a:1"}},
-			elsewhere(func(b *backendSettings) { b.Nodes = []string{"https://b:1", "https://a:1"} }), "etcd https://b:1,https://a:1"},
+			elsewhere(func(b *backendSettings) { b.Nodes = []string{"https://a:1", "https://b:1"} }), "etcd https://a:1,https://b:1 (2)"},
 	}
 	s := newStores(global, nil)
 	for _, tt := range tests {
