@@ -13,10 +13,13 @@ import (
 // Waits before a backend is asked again.
 const (
 	firstReconnect = 50 * time.Millisecond
-	lastReconnect  = 5 * time.Second
+	// A leader may change while etcd is away, so the cap is how much longer
+	// than needed a proxy points to the wrong server.
+	lastReconnect = 2 * time.Second
 	// steady is how long following must have gone well for a loss to count as
-	// the first again.
-	steady = 10 * time.Second
+	// the first again. It bounds how often a connection that breaks again and
+	// again has everything read anew.
+	steady = 2 * time.Second
 	// feedSilence is how long a feed may go without a sign of life: longer
 	// than any backend may be silent, and than any read may take.
 	feedSilence = time.Minute
