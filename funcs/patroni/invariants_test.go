@@ -27,6 +27,11 @@ func checkInvariants(t *testing.T, c *Cluster) {
 		}
 	}
 	const nameMarks, urlMarks, hostMarks = "-._:@+?", "-._~/%:[],", "-._:%"
+	for _, name := range append(names(c.Members), c.Scope, c.LeaderName, c.SyncLeader) {
+		if name != "" && strings.Contains("-.:@+", name[:1]) {
+			fail("name %q begins with a mark", name)
+		}
+	}
 	checkText("scope", c.Scope, nameMarks)
 	checkText("path", c.Path, nameMarks+"/")
 	checkText("leader name", c.LeaderName, nameMarks)

@@ -147,14 +147,6 @@ type Member struct {
 	raw     map[string]any // set once by Raw
 }
 
-// A SettingChange is a setting of PostgreSQL that takes effect at the next
-// restart. The values are free text that can be printed.
-type SettingChange struct {
-	Name     string `json:"name"`
-	OldValue string `json:"old_value"`
-	NewValue string `json:"new_value"`
-}
-
 // memberFields are the parts of a member's value, not yet interpreted: the last
 // of two equal fields wins.
 type memberFields struct {
@@ -349,27 +341,6 @@ func splitLegacyURL(text string) (connURL, apiURL string) {
 	// What is wrong in one part of the query leaves the other parts valid.
 	values, _ := url.ParseQuery(query)
 	return connURL, values.Get("application_name")
-}
-
-// settingChanges returns the reasons for a restart, sorted by name; what cannot
-// be printed is left out.
-func settingChanges(v value) []SettingChange {
-	var changes []SettingChange
-	v.fields(func(name string, change value) {
-		c := SettingChange{Name: name}
-		change.fields(func(field string, v value) {
-			switch field {
-			case "old_value":
-				c.OldValue = v.form()
-			case "new_value":
-				c.NewValue = v.form()
-			}
-		})
-		if isPrintable(c.Name) && isPrintable(c.OldValue) && isPrintable(c.NewValue) {
-			changes = append(changes, c)
-		}
-	})
-	return sortedChanges(changes)
 }
 
 // Usable tells whether the member has an address and no Problem.

@@ -1,7 +1,6 @@
 package patroni
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -94,9 +93,4 @@ func isPrintableTree(tree any) bool {
 		}
 	}
 	return true
-}
-
-func sortedChanges(changes []SettingChange) []SettingChange {
-	slices.SortStableFunc(changes, func(a, b SettingChange) int { return cmp.Compare(a.Name, b.Name) })
-	return changes
 }

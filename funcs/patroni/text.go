@@ -17,7 +17,8 @@ const unknown = "unknown"
 
 // nameProblem returns why name is not fit to be printed into the configuration
 // of a proxy, or the empty string. A name consists of letters and digits of any
-// script and of - . _ : @ +, and holds at least one letter or digit.
+// script and of - . _ : @ +, and begins with a letter, a digit or an underscore,
+// lest it pass for an option or a mark of YAML.
 func nameProblem(name string) string {
 	if name == "" {
 		return "is empty"
@@ -25,17 +26,20 @@ func nameProblem(name string) string {
 	if len(name) > maxText {
 		return fmt.Sprintf("is longer than %d bytes", maxText)
 	}
-	meaning := false
 	for i, r := range name {
 		if !isNameRune(r, name[i:]) {
 			return fmt.Sprintf("holds %s, which is neither a letter, a digit nor one of - . _ : @ +", describe(r, name[i:]))
 		}
-		meaning = meaning || unicode.IsLetter(r) || unicode.IsDigit(r)
-	}
-	if !meaning {
-		return "holds neither a letter nor a digit"
+		if i == 0 && !isNameStart(r) {
+			return fmt.Sprintf("begins with %s, which is neither a letter, a digit nor an underscore", describe(r, name))
+		}
 	}
 	return ""
+}
+
+// isNameStart tells whether r, which may be part of a name, may begin one.
+func isNameStart(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_'
 }
 
 // isNameRune tells whether r, with which rest begins, may be part of a name.
@@ -49,27 +53,24 @@ func isNameRune(r rune, rest string) bool {
 // safeName returns name if it is fit to be printed, else name with a question
 // mark for each character that is not, for people to recognise it.
 func safeName(name string) string {
-	if len(name) <= maxText && allName(name, "") {
+	if nameProblem(name) == "" {
 		return name
 	}
-	return replaceUnsafe(name, "")
+	safe := replaceUnsafe(name, "")
+	if first, size := utf8.DecodeRuneInString(safe); size > 0 && !isNameStart(first) {
+		safe = "?" + safe[size:]
+	}
+	return safe
 }
 
 // safePath is safeName for a path: slashes stay.
 func safePath(path string) string {
-	if allName(path, "/") {
-		return path
-	}
-	return replaceUnsafe(path, "/")
-}
-
-func allName(text, also string) bool {
-	for i, r := range text {
-		if !isNameRune(r, text[i:]) && !strings.ContainsRune(also, r) {
-			return false
+	for i, r := range path {
+		if r != '/' && !isNameRune(r, path[i:]) {
+			return replaceUnsafe(path, "/")
 		}
 	}
-	return true
+	return path
 }
 
 func replaceUnsafe(text, also string) string {

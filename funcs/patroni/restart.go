@@ -1,0 +1,36 @@
+package patroni
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A SettingChange is a setting of PostgreSQL that takes effect at the next
+// restart. The values are free text that can be printed.
+type SettingChange struct {
+	Name     string `json:"name"`
+	OldValue string `json:"old_value"`
+	NewValue string `json:"new_value"`
+}
+
+// settingChanges returns the reasons for a restart, sorted by name; what cannot
+// be printed is left out (Patroni: postgresql/config.py get_param_diff).
+func settingChanges(v value) []SettingChange {
+	var changes []SettingChange
+	v.fields(func(name string, change value) {
+		c := SettingChange{Name: name}
+		change.fields(func(field string, v value) {
+			switch field {
+			case "old_value":
+				c.OldValue = v.form()
+			case "new_value":
+				c.NewValue = v.form()
+			}
+		})
+		if isPrintable(c.Name) && isPrintable(c.OldValue) && isPrintable(c.NewValue) {
+			changes = append(changes, c)
+		}
+	})
+	slices.SortStableFunc(changes, func(a, b SettingChange) int { return cmp.Compare(a.Name, b.Name) })
+	return changes
+}
