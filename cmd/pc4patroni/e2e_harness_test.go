@@ -44,7 +44,7 @@ func program(name string) string {
 
 // need skips the test where one of the programs is absent, and fails it instead
 // where the environment promises that all of them are there.
-func need(t *testing.T, names ...string) {
+func need(t testing.TB, names ...string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts servers: not with -short")
@@ -57,14 +57,14 @@ func need(t *testing.T, names ...string) {
 }
 
 // needRoot is need for what only root may do.
-func needRoot(t *testing.T, why string) {
+func needRoot(t testing.TB, why string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		lack(t, "only root may "+why)
 	}
 }
 
-func lack(t *testing.T, what string) {
+func lack(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("PC4PATRONI_E2E") == "1" {
 		t.Fatalf("%s, and PC4PATRONI_E2E=1 wants every end-to-end test to run", what)
@@ -73,7 +73,7 @@ func lack(t *testing.T, what string) {
 }
 
 // repository is the module's root.
-func repository(t *testing.T) string {
+func repository(t testing.TB) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -100,7 +100,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 
 // binary builds the program once per test binary and returns its path. The test
 // that builds it removes it, so TestE2E, which all of them are below, calls it first.
-func binary(t *testing.T) string {
+func binary(t testing.TB) string {
 	t.Helper()
 	path, err := buildOnce()
 	if err != nil {
@@ -112,7 +112,7 @@ func binary(t *testing.T) string {
 // workDir is a temporary directory that other users can enter, which those of
 // testing.T are not. Its name is short, because the path of a Unix socket may have
 // no more than 107 bytes.
-func workDir(t *testing.T) string {
+func workDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pc4p-")
 	if err != nil {
@@ -130,7 +130,7 @@ func workDir(t *testing.T) string {
 }
 
 // write puts a file in place and returns its path. The mode is 0644.
-func write(t *testing.T, content string, elem ...string) string {
+func write(t testing.TB, content string, elem ...string) string {
 	t.Helper()
 	path := filepath.Join(elem...)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -142,7 +142,7 @@ func write(t *testing.T, content string, elem ...string) string {
 	return path
 }
 
-func read(t *testing.T, elem ...string) string {
+func read(t testing.TB, elem ...string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(elem...))
 	if err != nil {
@@ -158,7 +158,7 @@ var ports struct {
 
 // freePort returns a port of 127.0.0.1 that nobody listens on, and never the same
 // one twice.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	ports.Lock()
 	defer ports.Unlock()
@@ -188,7 +188,7 @@ func loopback(port int) string {
 
 // eventually polls until the condition holds, and fails the test with the last
 // thing that was wrong when the deadline passes first.
-func eventually(t *testing.T, deadline time.Duration, what string, condition func() error) {
+func eventually(t testing.TB, deadline time.Duration, what string, condition func() error) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -226,7 +226,7 @@ type outcome struct {
 
 // invoke runs a command to its end, with nothing of this environment but the search
 // path and what is given.
-func invoke(t *testing.T, env []string, argv ...string) outcome {
+func invoke(t testing.TB, env []string, argv ...string) outcome {
 	t.Helper()
 	// No command of these tests takes longer unless it hangs.
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -235,7 +235,7 @@ func invoke(t *testing.T, env []string, argv ...string) outcome {
 	return invokeCmd(t, cmd, env)
 }
 
-func invokeCmd(t *testing.T, cmd *exec.Cmd, env []string) outcome {
+func invokeCmd(t testing.TB, cmd *exec.Cmd, env []string) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -248,7 +248,7 @@ func invokeCmd(t *testing.T, cmd *exec.Cmd, env []string) outcome {
 }
 
 // apply runs the built program and fails the test unless it exits with the status.
-func apply(t *testing.T, status int, args ...string) outcome {
+func apply(t testing.TB, status int, args ...string) outcome {
 	t.Helper()
 	got := invoke(t, nil, append([]string{binary(t)}, args...)...)
 	if got.code != status {
@@ -265,7 +265,7 @@ type account struct {
 
 // owner returns the account that PostgreSQL and PgBouncer run as, which must not be
 // root: Debian's postgres, or whoever runs the tests.
-func owner(t *testing.T) account {
+func owner(t testing.TB) account {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return account{os.Getuid(), os.Getgid()}
@@ -288,7 +288,7 @@ func (a account) credential() *syscall.Credential {
 }
 
 // give hands a file or directory over to the account.
-func (a account) give(t *testing.T, path string) {
+func (a account) give(t testing.TB, path string) {
 	t.Helper()
 	if err := os.Chown(path, a.uid, a.gid); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ type server struct {
 
 // launch starts a server and has it stopped when the test is over. Its output goes
 // to NAME.log in dir, and is printed if the test fails.
-func launch(t *testing.T, dir, name string, who account, env []string, argv ...string) *server {
+func launch(t testing.TB, dir, name string, who account, env []string, argv ...string) *server {
 	t.Helper()
 	path := program(argv[0])
 	if path == "" {
@@ -64,7 +64,7 @@ func launch(t *testing.T, dir, name string, who account, env []string, argv ...s
 }
 
 // signal sends to the server alone, not to its group.
-func (s *server) signal(t *testing.T, sig os.Signal) {
+func (s *server) signal(t testing.TB, sig os.Signal) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(sig); err != nil {
 		t.Fatalf("signal %s: %v", s.name, err)
@@ -72,7 +72,7 @@ func (s *server) signal(t *testing.T, sig os.Signal) {
 }
 
 // stop ends the whole group, gently first.
-func (s *server) stop(t *testing.T) {
+func (s *server) stop(t testing.TB) {
 	pgid := -s.cmd.Process.Pid
 	for _, sig := range s.stopWith {
 		if err := syscall.Kill(pgid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -100,7 +100,7 @@ func (s *server) running() error {
 }
 
 // awaitPort waits until something accepts connections on the port.
-func (s *server) awaitPort(t *testing.T, port int) {
+func (s *server) awaitPort(t testing.TB, port int) {
 	t.Helper()
 	eventually(t, 30*time.Second, s.name+" listens", func() error {
 		if err := s.running(); err != nil {
@@ -152,7 +152,7 @@ done
 `
 
 // watch has the shell command run if this process ends without calling forget.
-func (r *reaper) watch(t *testing.T, command string) (forget func()) {
+func (r *reaper) watch(t testing.TB, command string) (forget func()) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// patience bounds whatever should take a moment, on a machine with other things to do.
-const patience = 30 * time.Second
+// longEnough bounds whatever should take a moment, on a machine with other things to do.
+const longEnough = 30 * time.Second
 
 // underTest is the program as these tests run it: like them with the race detector or
 // without. The last test that uses it removes it.
@@ -78,7 +78,7 @@ func builtLikeTest(t testing.TB) string {
 // A host is what runs beside a proxy: the program with its configuration, the files that
 // it keeps true in a directory of their own, and a log of what the proxy was told.
 type host struct {
-	t       *testing.T
+	t       testing.TB
 	program string
 	dir     string // conf.d, templates, and what reload commands write
 	out     string // every dest
@@ -89,7 +89,7 @@ type host struct {
 }
 
 // newHost returns a host whose program will talk to the nodes.
-func newHost(t *testing.T, etcd *clientv3.Client, nodes ...string) *host {
+func newHost(t testing.TB, etcd *clientv3.Client, nodes ...string) *host {
 	t.Helper()
 	dir := workDir(t)
 	h := &host{t: t, program: builtLikeTest(t), dir: dir, out: filepath.Join(dir, "out"), etcd: etcd, nodes: nodes,
@@ -103,7 +103,7 @@ func newHost(t *testing.T, etcd *clientv3.Client, nodes ...string) *host {
 // dialEtcd is a connection of the test's own to a server that asks for nothing.
 func dialEtcd(t testing.TB, urls ...string) *clientv3.Client {
 	t.Helper()
-	c, err := clientv3.New(clientv3.Config{Endpoints: urls, DialTimeout: patience, Logger: zap.NewNop()})
+	c, err := clientv3.New(clientv3.Config{Endpoints: urls, DialTimeout: longEnough, Logger: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,8 +211,8 @@ func (h *host) ended(status int) {
 	h.t.Helper()
 	select {
 	case <-h.run.done:
-	case <-time.After(patience):
-		h.t.Fatalf("the program runs on %v after the signal", patience)
+	case <-time.After(longEnough):
+		h.t.Fatalf("the program runs on %v after the signal", longEnough)
 	}
 	if got := h.run.cmd.ProcessState.ExitCode(); got != status {
 		h.t.Errorf("the program ended with %d, want %d: %v", got, status, h.run.err)
@@ -278,7 +278,7 @@ func (h *host) logged(text string, times int) {
 // await waits for a condition while the daemon runs.
 func (h *host) await(what string, condition func() error) {
 	h.t.Helper()
-	h.awaitFor(patience, what, condition)
+	h.awaitFor(longEnough, what, condition)
 }
 
 func (h *host) awaitFor(deadline time.Duration, what string, condition func() error) {
@@ -356,7 +356,7 @@ func (h *host) toldExactly(name string, lines ...string) {
 // put writes keys of the host's prefix, each in a revision of its own.
 func (h *host) put(pairs ...string) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(h.t.Context(), longEnough)
 	defer cancel()
 	for i := 0; i < len(pairs); i += 2 {
 		if _, err := h.etcd.Put(ctx, h.prefix+pairs[i], pairs[i+1]); err != nil {
@@ -367,7 +367,7 @@ func (h *host) put(pairs ...string) {
 
 func (h *host) delete(key string, opts ...clientv3.OpOption) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(h.t.Context(), longEnough)
 	defer cancel()
 	if _, err := h.etcd.Delete(ctx, h.prefix+key, opts...); err != nil {
 		h.t.Fatalf("delete %s: %v", key, err)

@@ -269,7 +269,7 @@ func faultSecondSignal(t *testing.T, h *host) {
 // awaitEnd calls again until the daemon has ended.
 func (h *host) awaitEnd(again func()) {
 	h.t.Helper()
-	eventually(h.t, patience, "the program ends", func() error {
+	eventually(h.t, longEnough, "the program ends", func() error {
 		again()
 		if h.run.running() == nil {
 			return fmt.Errorf("it runs")
