@@ -79,6 +79,7 @@ type update struct {
 // error is about a backend that cannot be used at all; one that is merely away
 // is waited for.
 func (e *Engine) Run(stop, hard context.Context, set *Set) error {
+	e.pulse.beat()
 	none := &generation{set: &Set{}, replaced: make(chan struct{})}
 	g, err := e.advance(stop, hard, none, update{opts: e.opts, daemon: e.daemon, set: set})
 	if err != nil {
@@ -89,10 +90,13 @@ func (e *Engine) Run(stop, hard context.Context, set *Set) error {
 	waiting.Go(func() { e.awaitFirstPass(stop, first) })
 	defer waiting.Wait()
 	for {
+		e.pulse.beat()
 		select {
 		case <-stop.Done():
+			e.pulse.busy(longestCommand(g.workers))
 			g.end()
 			return nil
+		case <-e.wake:
 		case up := <-e.updates:
 			next, err := e.advance(stop, hard, g, up)
 			if err == nil {
@@ -164,6 +168,7 @@ func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (
 	// What goes is waited for first. A command of it may take its time, and
 	// the feeds serve the units that stay meanwhile.
 	kept, units := g.takeUnchanged(units)
+	e.pulse.busy(longestCommand(g.workers))
 	var ending sync.WaitGroup
 	for _, w := range g.workers {
 		if !slices.Contains(kept, w) {
@@ -171,6 +176,7 @@ func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (
 		}
 	}
 	ending.Wait()
+	e.pulse.beat()
 
 	removeAllLeftovers(units, e.log)
 	next.workers = kept
@@ -208,6 +214,18 @@ func (e *Engine) advanceFeeds(stop context.Context, g, next *generation) {
 			_ = g.opened[key].Close() // nobody uses it any more
 		}
 	}
+}
+
+// longestCommand returns how long a command of these workers may take. None
+// begins another one once it has to end.
+func longestCommand(workers []*worker) time.Duration {
+	var longest time.Duration
+	for _, w := range workers {
+		for _, r := range w.unit.resources {
+			longest = max(longest, r.CheckTimeout, r.ReloadTimeout)
+		}
+	}
+	return longest
 }
 
 // reportBroken logs what is wrong with each resource that cannot be used.
@@ -335,11 +353,18 @@ func (e *Engine) Stuck(since time.Time) []string {
 	e.mu.Lock()
 	g := e.running
 	e.mu.Unlock()
-	if g == nil {
-		return nil
-	}
 	var stuck []string
 	now := time.Now()
+	if !e.pulse.alive(since, now) {
+		stuck = append(stuck, "engine")
+	}
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+	if g == nil {
+		return stuck
+	}
 	for _, w := range g.workers {
 		if !w.unit.pulse.alive(since, now) && !w.ended() {
 			stuck = append(stuck, w.unit.resources[0].Name)

@@ -34,6 +34,9 @@ type Engine struct {
 	commands *commands
 	log      *slog.Logger
 
+	pulse pulse         // of Run
+	wake  chan struct{} // has Run take a turn
+
 	mu      sync.Mutex
 	running *generation // of Run
 	ready   chan struct{}
@@ -58,6 +61,7 @@ func NewEngine(opts Options, daemon Daemon, open func(key string) (backends.Back
 		open:     open,
 		commands: newCommands(opts.Environ, commandsAtOnce),
 		log:      opts.logger(),
+		wake:     make(chan struct{}, 1),
 		ready:    make(chan struct{}),
 		updates:  make(chan update),
 	}
