@@ -1,0 +1,251 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pc4patroni/funcs/patroni"
+)
+
+// TestComparison holds what this program makes of the keys of a real Patroni cluster
+// against Patroni's own answers, through everything that can happen to a cluster.
+//
+// Every revision of etcd is recorded. The members' REST APIs are asked all along, and an
+// answer counts if etcd did not move meanwhile; patronictl, "-show -o json" and the
+// template functions are asked afterwards about every single revision. What differs must
+// be of a kind that docs/patroni.md explains.
+func TestComparison(t *testing.T) {
+	need(t, "etcd", "patroni", "patronictl", "pg_controldata", "psql")
+	t.Cleanup(func() { os.RemoveAll(filepath.Dir(binary(t))) })
+	c := startPatroni(t, "batman")
+	client := c.etcd.client(t, nil, "", "")
+	s := &sampler{client: client}
+	r := record(t, client)
+	began := time.Now()
+	found := differences{}
+
+	compare := func(t *testing.T, c *cluster, name string, since time.Time) {
+		t.Helper()
+		r.await(t)
+		snapshots := r.snapshots(c.scope, since)
+		tl := timeline{snapshots, replay(t, c, name, snapshots, found)}
+		samples := s.since(since)
+		compareSamples(t, tl, samples, found)
+		t.Logf("%s: %d revisions, %d samples of the REST APIs", name, len(snapshots), len(samples))
+	}
+	phase := func(name string, run func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			since := time.Now()
+			run(t)
+			if !t.Failed() {
+				compare(t, c, strings.ReplaceAll(name, " ", "-"), since)
+			}
+		})
+	}
+
+	phase("at rest", func(t *testing.T) { compareAtRest(t, c, s) })
+	phase("switchover", func(t *testing.T) {
+		p := c.primary(t)
+		s.during(t, "switchover", c, func() {
+			c.handOver(t, p, c.other(p))
+			c.awaitHealthy(t)
+		})
+		s.once(t, "switchover", c)
+	})
+	phase("synchronous", func(t *testing.T) { compareSynchronous(t, c, s) })
+	phase("paused", func(t *testing.T) { comparePaused(t, c, s) })
+	t.Run("standby cluster", func(t *testing.T) {
+		dr := startStandbyCluster(t, c, "batman-dr")
+		since := time.Now()
+		compareStandby(t, dr, s)
+		if !t.Failed() {
+			compare(t, dr, "standby-cluster", since)
+		}
+	})
+	// Not in t.Run, whose end would be that of the node that is started again.
+	since := time.Now()
+	var dead *node
+	s.during(t, "crash", c, func() {
+		dead = c.crash(t)
+		s.kill(dead.Name)
+		eventually(t, time.Minute, "another node has promoted itself", func() error {
+			if p := decode(t, r, c).Promoted(); p == nil || p.Name == dead.Name {
+				return fmt.Errorf("promoted is %v", p)
+			}
+			return nil
+		})
+	})
+	s.during(t, "crash", c, func() {
+		s.kill("")
+		c.restart(t, dead)
+		c.awaitHealthy(t)
+	})
+	s.once(t, "crash", c)
+	compare(t, c, "crash", since)
+
+	found.report(t)
+	t.Logf("%d samples, and %d more during which etcd moved on, in %v", len(s.samples), s.moved, time.Since(began).Round(time.Second))
+}
+
+// since returns the samples taken after a moment.
+func (s *sampler) since(moment time.Time) []sample {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, one := range s.samples {
+		if !one.at.Before(moment) {
+			return s.samples[i:]
+		}
+	}
+	return nil
+}
+
+// decode is the cluster as it is now.
+func decode(t *testing.T, r *recording, c *cluster) *patroni.Cluster {
+	t.Helper()
+	all := r.snapshots(c.scope, time.Now())
+	return patroni.Decode(namespace+c.scope, all[len(all)-1].keys)
+}
+
+// compareAtRest goes through what members say of themselves: tags and lag.
+func compareAtRest(t *testing.T, c *cluster, s *sampler) {
+	s.once(t, "healthy", c)
+	p := c.primary(t)
+	tagged, behind := c.other(p), c.other(p, c.other(p))
+
+	config := read(t, tagged.config)
+	write(t, config+"tags: {noloadbalance: true, zone: b, weight: 50}\n", tagged.config)
+	tagged.signal(t, syscall.SIGHUP)
+	awaitKey(t, c, "members/"+tagged.Name, `"zone":"b"`)
+	s.once(t, "noloadbalance", c)
+	write(t, config, tagged.config)
+	tagged.signal(t, syscall.SIGHUP)
+
+	// A replica that receives and does not replay.
+	c.sql(t, behind.PG, "select pg_wal_replay_pause()")
+	c.sql(t, p.PG, "create table wal as select repeat('x', 1000) from generate_series(1, 4000)")
+	eventually(t, 20*time.Second, "the replica is behind", func() error {
+		if got := behind.ask(t.Context(), "GET", "/replica?lag="+lagLimit, ""); got.yes() {
+			paused, _ := query(t, superuser(behind.PG), "select pg_get_wal_replay_pause_state(), pg_last_wal_replay_lsn(), pg_last_wal_receive_lsn()")
+			return fmt.Errorf("it is %s and replayed %d, status is %s", paused, got.WAL.Replayed, c.key(t, "status"))
+		}
+		return nil
+	})
+	s.once(t, "replay paused", c)
+	c.sql(t, behind.PG, "select pg_wal_replay_resume()")
+	c.sql(t, p.PG, "drop table wal")
+	c.awaitHealthy(t)
+	awaitNoKey(t, c, "members/"+tagged.Name, `"tags"`)
+	s.once(t, "healthy", c)
+}
+
+// compareSynchronous switches synchronous mode on, over, and off.
+func compareSynchronous(t *testing.T, c *cluster, s *sampler) {
+	p := c.primary(t)
+	s.during(t, "synchronous mode on", c, func() {
+		c.configure(t, `{"synchronous_mode": true}`)
+		awaitKey(t, c, "sync", `"sync_standby":"`)
+	})
+	s.once(t, "synchronous", c)
+	standby := c.other(p)
+	if !strings.Contains(c.key(t, "sync"), standby.Name) {
+		standby = c.other(p, standby)
+	}
+	s.during(t, "synchronous switchover", c, func() {
+		c.handOver(t, p, standby)
+		c.awaitHealthy(t)
+		awaitKey(t, c, "sync", `"sync_standby":"`)
+	})
+	s.once(t, "synchronous", c)
+	s.during(t, "synchronous mode off", c, func() {
+		c.configure(t, `{"synchronous_mode": null}`)
+		awaitNoKey(t, c, "sync", "leader")
+	})
+	s.once(t, "asynchronous again", c)
+}
+
+// comparePaused pauses the cluster and promotes a replica by hand, which makes two
+// primaries of which one has the lock.
+func comparePaused(t *testing.T, c *cluster, s *sampler) {
+	p := c.primary(t)
+	byHand := c.other(p)
+	s.during(t, "pause", c, func() {
+		c.configure(t, `{"pause": true}`)
+		for _, n := range c.nodes {
+			awaitKey(t, c, "members/"+n.Name, `"pause":true`)
+		}
+	})
+	s.once(t, "paused", c)
+	got := invoke(t, []string{"HOME=" + c.dir}, program("patronictl"), "-c", p.config, "list")
+	if !strings.Contains(got.stdout, "Maintenance mode: on") {
+		t.Errorf("patronictl does not call the cluster paused:\n%s", got.stdout)
+	}
+	s.during(t, "promoted by hand", c, func() {
+		c.sql(t, byHand.PG, "select pg_promote()")
+		eventually(t, 20*time.Second, "the second primary is in etcd", func() error {
+			if value := c.key(t, "members/"+byHand.Name); !primaryRole.MatchString(value) {
+				return fmt.Errorf("it is %s", value)
+			}
+			return nil
+		})
+	})
+	s.once(t, "promoted by hand", c)
+	s.during(t, "pause over", c, func() {
+		c.configure(t, `{"pause": null}`)
+		c.awaitHealthy(t)
+	})
+	s.once(t, "pause over", c)
+}
+
+// crash kills the primary's Patroni and PostgreSQL, as a host does that loses its power.
+func (c *cluster) crash(t *testing.T) *node {
+	t.Helper()
+	n := c.primary(t)
+	pid, _, _ := strings.Cut(read(t, n.data, "postmaster.pid"), "\n")
+	postmaster, err := strconv.Atoi(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range []int{-n.cmd.Process.Pid, postmaster} {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatalf("kill %s: %v", n.Name, err)
+		}
+	}
+	<-n.done
+	return n
+}
+
+// restart starts a node again that has crashed. It runs until the end of the test that
+// is given.
+func (c *cluster) restart(t *testing.T, n *node) {
+	t.Helper()
+	n.server = launch(t, filepath.Dir(n.config), "patroni-"+n.Name, owner(t), nil, "patroni", n.config)
+	n.stopWith = []syscall.Signal{syscall.SIGKILL}
+}
+
+// awaitKey waits until a key of the cluster holds the text.
+func awaitKey(t *testing.T, c *cluster, key, text string) {
+	t.Helper()
+	eventually(t, 30*time.Second, key+" holds "+text, func() error {
+		if value := c.key(t, key); !strings.Contains(value, text) {
+			return fmt.Errorf("it is %q", value)
+		}
+		return nil
+	})
+}
+
+// awaitNoKey waits until a key of the cluster does not hold the text, or is gone.
+func awaitNoKey(t *testing.T, c *cluster, key, text string) {
+	t.Helper()
+	eventually(t, 30*time.Second, key+" does not hold "+text, func() error {
+		if value := c.key(t, key); strings.Contains(value, text) {
+			return fmt.Errorf("it is %q", value)
+		}
+		return nil
+	})
+}
