@@ -44,16 +44,21 @@ func TestStuckInFileSystem(t *testing.T) {
 			d.engine.Stuck(since)
 			waitFor(t, "the others to take their turns", func() bool { return slices.Equal(d.engine.Stuck(since), tt.want) })
 
-			// The pipe has a reader and a writer now: nobody waits any more.
-			f, err := os.OpenFile(pipe, os.O_RDWR|syscall.O_NONBLOCK, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
+			// With somebody at the other end nobody waits any more. Opening the end
+			// for writing fails until the reader is there.
+			otherEnd := os.O_RDONLY
 			if tt.early {
-				f.Close() // the reader sees its end
-			} else {
-				defer f.Close()
+				otherEnd = os.O_WRONLY
 			}
+			waitFor(t, "somebody at the pipe", func() bool {
+				f, err := os.OpenFile(pipe, otherEnd|syscall.O_NONBLOCK, 0)
+				if err == nil && tt.early {
+					f.Close() // the reader sees its end
+				} else if err == nil {
+					t.Cleanup(func() { f.Close() })
+				}
+				return err == nil
+			})
 			d.waitFile("reloads", "x\n")
 			waitFor(t, "every loop to turn", func() bool { return len(d.engine.Stuck(since)) == 0 })
 		})
