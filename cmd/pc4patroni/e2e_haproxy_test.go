@@ -54,6 +54,69 @@ func (h *haproxy) start(t *testing.T) *server {
 	return s
 }
 
+// testHAProxySync switches synchronous replication on and sends clients to the replica
+// that became synchronous and to the other one; the proxy of a whole namespace, beside
+// it, knows the cluster by its ports.
+func testHAProxySync(t *testing.T, c *cluster) {
+	need(t, "haproxy", "psql")
+	needRoot(t, "run HAProxy with the sample, which gives root up by itself")
+	dir := workDir(t)
+	state := filepath.Join(dir, "state")
+	primary, synchronous, asynchronous := freePort(t), freePort(t), freePort(t)
+	adopt(t, dir, "haproxy-sync", edits{
+		"/service/joker":                          "/service/" + c.scope,
+		"/etc/haproxy/sync.cfg":                   filepath.Join(dir, "sync.cfg"),
+		"/run/haproxy/admin.sock":                 filepath.Join(dir, "sync.sock"),
+		"/var/lib/haproxy/server-state":           state,
+		"bind *:":                                 "bind 127.0.0.1:",
+		`"primary" 5000 "sync" 5001 "async" 5002`: fmt.Sprintf(`"primary" %d "sync" %d "async" %d`, primary, synchronous, asynchronous),
+		"systemctl reload haproxy":                "true",
+	})
+	pair := freePair(t)
+	adopt(t, dir, "haproxy-namespace", edits{
+		"/etc/haproxy/namespace.cfg":    filepath.Join(dir, "namespace.cfg"),
+		"/run/haproxy/admin.sock":       filepath.Join(dir, "namespace.sock"),
+		"/var/lib/haproxy/server-state": state,
+		"bind *:":                       "bind 127.0.0.1:",
+		"{{- $ports := dict -}}":        fmt.Sprintf("{{- $ports := dict %q %d -}}", c.scope, pair),
+		"systemctl reload haproxy":      "true",
+	})
+	apply(t, 0, "-onetime", "-confdir", dir, "-node", c.etcd.url)
+	for _, name := range []string{"sync", "namespace"} {
+		s := launch(t, dir, "haproxy-"+name, account{}, nil, "haproxy", "-W", "-f", filepath.Join(dir, name+".cfg"))
+		s.awaitPort(t, map[string]int{"sync": primary, "namespace": pair}[name])
+	}
+
+	c.setConfig(t, `{"synchronous_mode": true}`)
+	t.Cleanup(func() { c.setConfig(t, `{"synchronous_mode": null}`) })
+	var chosen *node
+	eventually(t, time.Minute, "Patroni has a synchronous replica", func() error {
+		for _, n := range c.nodes {
+			if code, err := n.rest(t, "/sync"); err == nil && code == http.StatusOK {
+				chosen = n
+				return nil
+			}
+		}
+		return fmt.Errorf("no node answers /sync: %s", c.key(t, "sync"))
+	})
+	leads := func(port int, right func(got string) bool) func() error {
+		return func() error {
+			got, err := query(t, as(port, "app"), whereami)
+			if err == nil && !right(got) {
+				err = fmt.Errorf("%q answered; the synchronous replica is %s at %d", got, chosen.Name, chosen.PG)
+			}
+			return err
+		}
+	}
+	first, reply := c.primary(t), fmt.Sprintf("t|%d", chosen.PG)
+	eventually(t, 30*time.Second, "the port for synchronous replicas", leads(synchronous, func(got string) bool { return got == reply }))
+	eventually(t, 30*time.Second, "the port for the others", leads(asynchronous, func(got string) bool { return strings.HasPrefix(got, "t|") && got != reply }))
+	for _, port := range []int{primary, pair} {
+		eventually(t, 30*time.Second, "the port for writes", func() error { return first.answers(t, as(port, "app")) })
+	}
+	eventually(t, 30*time.Second, "the namespace's port for reads", leads(pair+1, func(got string) bool { return strings.HasPrefix(got, "t|") }))
+}
+
 // testHAProxyAccepts renders the sample for clusters of different shapes, with its
 // own check_cmd as the judge.
 func testHAProxyAccepts(t *testing.T) {

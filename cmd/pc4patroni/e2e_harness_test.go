@@ -181,6 +181,20 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
+// freePair returns a free port whose successor is free as well.
+func freePair(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := freePort(t)
+		if l, err := net.Listen("tcp", loopback(port+1)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no two free ports side by side in 100 tries")
+	return 0
+}
+
 // loopback is the address of a port on 127.0.0.1.
 func loopback(port int) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))

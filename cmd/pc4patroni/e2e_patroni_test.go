@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -265,6 +266,34 @@ func (c *cluster) switchover(t *testing.T) *node {
 		t.Fatalf("after the switchover %s leads, want %s", now.Name, candidate.Name)
 	}
 	return candidate
+}
+
+// setConfig changes the dynamic configuration, by Patroni's REST API.
+func (c *cluster) setConfig(t *testing.T, patch string) {
+	t.Helper()
+	// Also called at the end of a test, when its context is done already.
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPatch,
+		"http://"+loopback(c.nodes[0].REST)+"/config", strings.NewReader(patch))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("patch Patroni's configuration: %s", resp.Status)
+	}
+}
+
+// crash ends a node at once, as a power cut would: Patroni first, lest it restart
+// PostgreSQL, and neither says goodbye to etcd.
+func (n *node) crash(t *testing.T) {
+	t.Helper()
+	n.stop(t)
+	stopPostgres(t, n.data)
 }
 
 // sql runs a statement as the superuser.
