@@ -65,9 +65,9 @@ type Config struct {
 	Silence time.Duration
 
 	// Logger gets what is worth knowing and no error tells; nil drops it.
-	Logger *slog.Logger
+	Logger *slog.Logger `json:"-"`
 	// LookupSRV is how SRV records are found, net.DefaultResolver by default.
-	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) `json:"-"`
 }
 
 // Key is the same for configurations that can share one Client: those that
@@ -75,7 +75,6 @@ type Config struct {
 // not reveal the password, but it can be used to guess it: do not log it.
 func (c Config) Key() string {
 	plain := c
-	plain.Logger, plain.LookupSRV = nil, nil
 	plain.BasicAuth = false
 	if nodes, err := c.nodes(); err == nil {
 		slices.Sort(nodes)
@@ -86,8 +85,10 @@ func (c Config) Key() string {
 		plain.Nodes, plain.Scheme = nil, c.Scheme
 	}
 	plain.DialTimeout, plain.RequestTimeout, plain.Silence = c.timeouts()
-	// Functions and interfaces are gone, so this cannot fail.
-	text, _ := json.Marshal(plain)
+	text, err := json.Marshal(plain)
+	if err != nil {
+		panic(err) // strings, durations and booleans cannot fail
+	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }

@@ -9,10 +9,12 @@ import (
 	"io"
 	"maps"
 	"net"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"pc4patroni/backends"
 )
@@ -22,11 +24,19 @@ var (
 	errSpeaksHTTP1 = errors.New("it speaks HTTP/1, not gRPC")
 )
 
-// hungUp is the end of a plain connection before the far side said anything.
-type hungUp struct{ err error }
+// hungUp is the end of a connection before the far side said anything.
+type hungUp struct {
+	plain bool // not TLS
+	err   error
+}
 
 func (e *hungUp) Error() string { return "it hung up without a word" }
 func (e *hungUp) Unwrap() error { return e.err }
+
+// isHangUp tells whether err is the far side's end of a connection.
+func isHangUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
 
 // failures is why each node that cannot be talked to cannot. The connections
 // write it, whoever reports an error reads it.
@@ -38,18 +48,29 @@ type failures struct {
 func (f *failures) add(node string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
-		// We closed it ourselves: for lack of an answer, unless a better reason
-		// is known already.
-		if f.last[node] != nil {
-			return
-		}
-		err = errNoAnswer
-	}
 	if f.last == nil {
 		f.last = map[string]error{}
 	}
 	f.last[node] = err
+}
+
+// addConnected is add for what ended a connection that had been made. If we
+// ended it ourselves it was for lack of an answer, unless a better reason is known.
+func (f *failures) addConnected(node string, plain bool, err error) {
+	switch {
+	case isHangUp(err):
+		err = &hungUp{plain, err}
+	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		f.mu.Lock()
+		known := f.last[node] != nil
+		f.mu.Unlock()
+		if known {
+			return
+		}
+		err = errNoAnswer
+	}
+	f.add(node, err)
 }
 
 var errNoAnswer = errors.New("it accepts connections but does not answer")
@@ -113,18 +134,21 @@ func (e *unreachable) Unwrap() []error {
 
 // describe puts one node's failure into words and says what to do about it.
 func describe(err error) string {
+	var hung *hungUp
 	var op *net.OpError
 	var record tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var hostname x509.HostnameError
 	switch {
-	case errors.Is(err, errSpeaksTLS), errors.As(err, new(*hungUp)) && errors.Is(err, io.EOF):
+	case errors.Is(err, errSpeaksTLS), errors.As(err, &hung) && hung.plain:
 		return err.Error() + ": if it is a TLS port, write https:// and set client-ca-keys"
+	case hung != nil:
+		return err.Error() + ": if it is a port without TLS, write http:// and leave out the TLS options"
 	case errors.Is(err, errSpeaksHTTP1):
 		return err.Error() + ": is it etcd's client port?"
 	case errors.As(err, &record):
-		return "it does not speak TLS: write http:// and leave out the TLS options"
+		return "it does not speak TLS: if it is a port without TLS, write http:// and leave out the TLS options"
 	case errors.As(err, &hostname):
 		return err.Error() + ": use a name that the certificate has in node, or issue one for this name"
 	case errors.As(err, &unknown):

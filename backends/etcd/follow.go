@@ -225,7 +225,7 @@ func (f *follower) answer(resp *pb.WatchResponse) error {
 			return lostCompacted(f.version.Revision)
 		}
 		if class != forbidden || !r.optional {
-			return &deniedWatch{r, class, resp.CancelReason}
+			return &deniedWatch{r, class, plainReason(resp.CancelReason)}
 		}
 		f.merger.without(f.creating[0])
 		f.creating = f.creating[1:]

@@ -3,6 +3,7 @@ package etcd
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -90,7 +91,7 @@ func (f *follower) canceled(resp *pb.WatchResponse) error {
 	case unavailable:
 		reason = backends.ReasonConnection
 	}
-	text := resp.CancelReason
+	text := plainReason(resp.CancelReason)
 	if text == "" {
 		text = "it gave no reason"
 	}
@@ -100,7 +101,15 @@ func (f *follower) canceled(resp *pb.WatchResponse) error {
 // classifyReason is classify for the reason why a watcher was canceled, which
 // etcd gives as the text of an error.
 func classifyReason(reason string) class {
-	return classify(rpctypes.Error(errors.New(reason)))
+	return classify(rpctypes.Error(errors.New(plainReason(reason))))
+}
+
+// plainReason is reason without gRPC's decoration, which it may have.
+func plainReason(reason string) string {
+	if _, desc, ok := strings.Cut(reason, " desc = "); ok {
+		return desc
+	}
+	return reason
 }
 
 // tick asks etcd for a sign of life, and gives up when there was none for too
@@ -147,7 +156,7 @@ func (f *follower) pong(resp *pb.WatchResponse) error {
 	if resp.Canceled {
 		switch class := classifyReason(resp.CancelReason); class {
 		case tokenRefused, forbidden, noUser:
-			return &backends.Lost{Reason: backends.ReasonAuth, Err: fmt.Errorf("etcd would not let us watch any more: %s", resp.CancelReason)}
+			return &backends.Lost{Reason: backends.ReasonAuth, Err: fmt.Errorf("etcd would not let us watch any more: %s", plainReason(resp.CancelReason))}
 		}
 	} else {
 		f.ping.watcher = resp.WatchId

@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -104,7 +105,7 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 	}
 	conn, info, err := inner.ClientHandshake(ctx, authority, raw)
 	if err != nil {
-		t.failures.add(authority, err)
+		t.failures.addConnected(authority, t.certs == nil, err)
 		return nil, nil, err
 	}
 	return &firstWord{Conn: conn, node: authority, plain: t.certs == nil, failures: t.failures}, info, nil
@@ -149,15 +150,27 @@ func (c *firstWord) Read(p []byte) (int, error) {
 		c.failures.add(c.node, errSpeaksHTTP1)
 	case n > 0:
 		c.failures.clear(c.node)
-	case err != nil && c.plain:
-		c.failures.add(c.node, &hungUp{err})
 	case err != nil:
-		c.failures.add(c.node, err)
+		c.failures.addConnected(c.node, c.plain, err)
 	}
 	if n > 0 || err != nil {
 		c.heard.Store(true)
 	}
 	return n, err
+}
+
+// lastWords is how long a connection that is being closed is listened to if
+// nothing was heard before.
+const lastWords = 100 * time.Millisecond
+
+// Close closes the connection. gRPC does so when it cannot write, often before
+// it has read why the far side hung up.
+func (c *firstWord) Close() error {
+	if !c.heard.Load() && c.SetReadDeadline(time.Now().Add(lastWords)) == nil {
+		var word [1]byte
+		_, _ = c.Read(word[:]) // Read tells failures
+	}
+	return c.Conn.Close()
 }
 
 // tlsAlert is the first byte of the only record with which a TLS server

@@ -80,8 +80,8 @@ func Expired() CertOption {
 }
 
 // Issue writes a certificate for commonName and its key. The file names are
-// made of commonName, so issuing again for the same name overwrites the files
-// in place, as a rotation does.
+// made of commonName, so issuing again for the same name replaces the files, as
+// a rotation does: each of them at once, but one after the other.
 func (a *Authority) Issue(commonName string, opts ...CertOption) Pair {
 	a.t.Helper()
 	template := &x509.Certificate{
@@ -149,7 +149,10 @@ func newSerial(t testing.TB) *big.Int {
 func writePEM(t testing.TB, path, kind string, der []byte) {
 	t.Helper()
 	data := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -13,9 +13,11 @@ package etcdtest
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +33,9 @@ const RootPassword = "root-secret"
 // patience bounds everything that should take no time at all. It is long
 // because the tests of several packages share the processor.
 const patience = 60 * time.Second
+
+// servers numbers the certificates of servers.
+var servers atomic.Int64
 
 // Option changes how Start and StartCluster set up their servers.
 type Option func(*settings)
@@ -217,7 +222,8 @@ func (s *Server) config() *embed.Config {
 		cfg.AuthTokenTTL = uint(s.set.tokenTTL / time.Second)
 	}
 	if a := s.set.authority; a != nil {
-		cert := a.Issue("server", ForServer())
+		// etcd reads the files later on, so no other server may share them.
+		cert := a.Issue(fmt.Sprintf("server-%d", servers.Add(1)), ForServer())
 		cfg.ClientTLSInfo = transport.TLSInfo{CertFile: cert.Cert, KeyFile: cert.Key}
 		if s.set.clientCerts {
 			cfg.ClientTLSInfo.ClientCertAuth = true
