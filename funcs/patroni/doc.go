@@ -10,9 +10,9 @@
 //
 // Every member of a cluster may write its own key, and nothing checks what it
 // writes. Therefore no typed field of this package holds text that could end a
-// line, a word or a quotation in the file of a proxy: addresses consist of the
-// characters that addresses have, names and words of letters, digits and a few
-// marks. A member with a name or an address that does not fit has its Problem
+// line or a quotation in the file of a proxy: addresses consist of the characters
+// that addresses have, names of letters, digits and a few marks, roles and states
+// of words with single spaces between them. A member with a name or an address that does not fit has its Problem
 // set, keeps its place in Cluster.Members without any address, and is absent
 // from every other list; it is neither Leader nor Primary. What does not fit
 // anywhere else is left out or reads as "unknown". The exceptions are named in
