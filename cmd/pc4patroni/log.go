@@ -14,7 +14,7 @@ import (
 // newLogger returns the program's logger. At a terminal it writes lines for
 // people; elsewhere slog's text or JSON. Under systemd's journal, which keeps
 // the time itself, it leaves the time out and puts the priority in front.
-func newLogger(stderr io.Writer, format string, level slog.Level, journalStream string) *slog.Logger {
+func newLogger(stderr io.Writer, format string, level slog.Leveler, journalStream string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	journal := isJournal(stderr, journalStream)
 	if journal {

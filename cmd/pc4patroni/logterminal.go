@@ -21,18 +21,20 @@ import (
 // A value of several lines, such as what a command printed, follows below,
 // indented. What could act on the terminal is shown in Go's escapes.
 type terminalHandler struct {
-	level  slog.Level
+	level  slog.Leveler
 	prefix string      // of keys: the open groups, each with a dot
 	attrs  []slog.Attr // with their prefix in the key
 	mu     *sync.Mutex // guards w
 	w      io.Writer
 }
 
-func newTerminalHandler(w io.Writer, level slog.Level) *terminalHandler {
+func newTerminalHandler(w io.Writer, level slog.Leveler) *terminalHandler {
 	return &terminalHandler{level: level, mu: new(sync.Mutex), w: w}
 }
 
-func (h *terminalHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+func (h *terminalHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.level.Level()
+}
 
 func (h *terminalHandler) Handle(_ context.Context, r slog.Record) error {
 	var head, below bytes.Buffer

@@ -33,7 +33,8 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal the next one ends the process at once.
+	// After the first signal the next one ends the process at once, unless a
+	// command has to be ended first: see graceAfter.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
@@ -58,7 +59,10 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		fmt.Fprintf(stderr, "%s: %s\n", inv.name, line)
 	}
 	_, config := errors.AsType[*configError](err)
+	cut, atOnce := errors.AsType[*secondSignal](err)
 	switch {
+	case atOnce:
+		return cut.status()
 	case config:
 		return exitUsage
 	case errors.Is(err, errUnreachable):
@@ -88,11 +92,13 @@ func (inv invocation) run(ctx context.Context, stdin io.Reader, stdout, stderr i
 		_, err := fmt.Fprintln(stdout, versionLine(info))
 		return err
 	}
-	log := newLogger(stderr, s.LogFormat, s.LogLevel, inv.lookup("JOURNAL_STREAM"))
+	level := new(slog.LevelVar)
+	level.Set(s.LogLevel)
+	log := newLogger(stderr, s.LogFormat, level, inv.lookup("JOURNAL_STREAM"))
 	for _, warning := range warnings {
 		log.Warn("doubtful configuration", "why", warning)
 	}
-	p := &program{invocation: inv, settings: s, log: log, stdout: stdout}
+	p := &program{invocation: inv, settings: s, log: log, level: level, stdout: stdout}
 	switch {
 	case s.Check:
 		return p.check()
@@ -112,6 +118,7 @@ type program struct {
 	invocation
 	settings settings
 	log      *slog.Logger
+	level    *slog.LevelVar // of log
 	stdout   io.Writer
 }
 

@@ -56,35 +56,20 @@ func (p *program) oneTime(ctx context.Context) error {
 	if err != nil {
 		return &configError{err}
 	}
-	hard, cancel := graceAfter(ctx, p.settings.ShutdownTimeout)
+	hard, cancel := p.graceAfter(ctx, func() time.Duration { return p.settings.ShutdownTimeout })
 	defer cancel()
 	engine := resource.NewEngine(opts, resource.Daemon{}, stores.open)
 	results := engine.Once(ctx, hard, set, p.settings.Wait)
 	p.logUntold(results)
+	if err := cutShort(hard); err != nil {
+		return err
+	}
 	if p.settings.Noop {
 		if err := p.printChanges(results); err != nil {
 			return err
 		}
 	}
 	return p.outcome(ctx, results)
-}
-
-// graceAfter returns a context that ends some time after ctx does.
-func graceAfter(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel(fmt.Errorf("not done %s after the signal to end", grace))
-		case <-hard.Done():
-		}
-	})
-	return hard, func() {
-		stop()
-		cancel(nil)
-	}
 }
 
 // logUntold logs the failures that the engine leaves to its caller: resources

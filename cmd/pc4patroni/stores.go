@@ -13,6 +13,7 @@ import (
 	"pc4patroni/backends"
 	"pc4patroni/backends/etcd"
 	"pc4patroni/backends/file"
+	"pc4patroni/resource"
 )
 
 // stores names the backends of one configuration by keys, so that resources
@@ -57,6 +58,21 @@ func (s *stores) key(table map[string]any, locate func(key string, err error) er
 		}
 		name = fmt.Sprintf("%s (%d)", address, n)
 	}
+}
+
+// renew returns stores for another global configuration. The backends that are
+// in use, or all if that is not known yet, keep their names: equal settings
+// keep their connection, and a name never stands for two backends at once.
+func (s *stores) renew(global settings, used map[string]resource.BackendStatus) *stores {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := newStores(global, s.log)
+	for name, b := range s.byKey {
+		if _, inUse := used[name]; inUse || len(used) == 0 {
+			next.byKey[name] = b
+		}
+	}
+	return next
 }
 
 // fromTable reads a [backend] table. What it does not say is inherited from
