@@ -13,7 +13,7 @@ import (
 	"pc4patroni/backends"
 )
 
-// token is what a login gave us. It goes along with every request.
+// token is what a login gave us. It goes along with every other request.
 type token struct {
 	mu    sync.Mutex
 	value string
@@ -46,8 +46,12 @@ func (t *token) set(value string) {
 	t.value, t.valid = value, true
 }
 
-func (t *token) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
-	if value := t.get(); value != "" {
+// withoutToken marks the context of a request that the token must not go along
+// with: a login, which up to etcd 3.4 fails if it comes with a token that has expired.
+type withoutToken struct{}
+
+func (t *token) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
+	if value := t.get(); value != "" && ctx.Value(withoutToken{}) == nil {
 		return map[string]string{rpctypes.TokenFieldNameGRPC: value}, nil
 	}
 	return nil, nil
@@ -83,7 +87,7 @@ func (s *session) renew(ctx context.Context, stale string) error {
 	var resp *pb.AuthenticateResponse
 	for left := 2 * len(s.nodes); ; left-- {
 		resp, err = attempt(ctx, s, func(ctx context.Context) (*pb.AuthenticateResponse, error) {
-			return s.auth.Authenticate(ctx, &pb.AuthenticateRequest{Name: s.cfg.Username, Password: password})
+			return s.auth.Authenticate(context.WithValue(ctx, withoutToken{}, true), &pb.AuthenticateRequest{Name: s.cfg.Username, Password: password})
 		})
 		if err == nil {
 			s.token.set(resp.Token)

@@ -69,8 +69,10 @@ func (e *interrupted) Unwrap() []error { return []error{e.ctx, e.last} }
 
 // classify tells what err, an error of gRPC, means.
 func classify(err error) class {
+	code := status.Code(err)
 	var etcd rpctypes.EtcdError
 	if errors.As(rpctypes.Error(err), &etcd) {
+		code = etcd.Code()
 		switch etcd {
 		case rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision:
 			return tokenRefused
@@ -86,7 +88,7 @@ func classify(err error) class {
 			return tooManyOps
 		}
 	}
-	switch status.Code(err) {
+	switch code {
 	case codes.Unavailable:
 		return unavailable
 	case codes.DeadlineExceeded:

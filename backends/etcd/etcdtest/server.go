@@ -46,6 +46,7 @@ type settings struct {
 	auth         bool
 	tokenTTL     time.Duration
 	clusterToken string
+	program      string
 	change       func(*embed.Config)
 }
 
@@ -83,6 +84,7 @@ type Server struct {
 	initial   string
 
 	etcd     *embed.Etcd
+	program  *program      // in place of etcd
 	stopping chan struct{} // closed when etcd is to end
 	root     *clientv3.Client
 }
@@ -122,6 +124,10 @@ func (s *Server) Addr() string { return s.client.Host }
 // Start starts a server that was stopped and waits until it serves.
 func (s *Server) Start() {
 	s.t.Helper()
+	if s.set.program != "" {
+		s.startProgram()
+		return
+	}
 	s.launch()
 	s.waitReady()
 }
@@ -167,6 +173,10 @@ func (s *Server) Stop() {
 		close(s.stopping)
 		s.etcd.Close()
 		s.etcd = nil
+	}
+	if s.program != nil {
+		s.program.stop()
+		s.program = nil
 	}
 }
 

@@ -1,0 +1,104 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"pc4patroni/backends"
+	"pc4patroni/backends/etcd/etcdtest"
+)
+
+// BenchmarkEvent measures from a put until its event is in the hands of sink, beside
+// a bare watcher of clientv3 on the same server as the yardstick.
+func BenchmarkEvent(b *testing.B) {
+	for _, ranges := range []int{0, 1, 2, 1000} {
+		name := fmt.Sprintf("ranges=%d", ranges)
+		if ranges == 0 {
+			name = "clientv3"
+		}
+		for _, grouped := range []bool{true, false} {
+			if !grouped && ranges < 1000 {
+				continue
+			}
+			full := name
+			if !grouped {
+				full += "/groups=1000"
+			}
+			b.Run(full, func(b *testing.B) { benchmarkEvent(b, ranges, grouped) })
+		}
+	}
+}
+
+func benchmarkEvent(b *testing.B, ranges int, grouped bool) {
+	s := etcdtest.Start(b)
+	var paths []string
+	for i := range max(ranges, 1) {
+		paths = append(paths, fmt.Sprintf("/service/c%04d/", i))
+	}
+	s.Put(paths[0]+"leader", "x")
+	arrived := make(chan time.Time, 1)
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	if ranges == 0 {
+		c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.URL()}, Logger: zap.NewNop()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		watch := c.Watch(ctx, paths[0], clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+		<-watch
+		go func() {
+			defer close(ended)
+			for range watch {
+				arrived <- time.Now()
+			}
+		}()
+	} else {
+		c := newClient(b, Config{Nodes: []string{s.URL()}})
+		snap, err := c.Load(ctx, paths)
+		if err != nil {
+			b.Fatal(err)
+		}
+		groups := [][]string{paths}
+		if !grouped {
+			groups = nil
+			for _, p := range paths {
+				groups = append(groups, []string{p})
+			}
+		}
+		ready := make(chan struct{}, 1)
+		go func() {
+			defer close(ended)
+			c.FollowGroups(ctx, groups, snap.Version, func(batch backends.Batch) error {
+				if len(batch.Changes) > 0 {
+					arrived <- time.Now()
+				} else {
+					select {
+					case ready <- struct{}{}:
+					default:
+					}
+				}
+				return nil
+			})
+		}()
+		<-ready
+	}
+	var took []time.Duration
+	for b.Loop() {
+		started := time.Now()
+		s.Put(paths[0]+"leader", "x")
+		took = append(took, (<-arrived).Sub(started))
+	}
+	cancel()
+	<-ended
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
