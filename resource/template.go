@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,7 @@ type source struct {
 	name        string // slash-separated, below dir
 	left, right string // delimiters
 	trees       map[string]*parse.Tree
+	calls       map[string]bool   // the functions that the trees call
 	digest      [sha256.Size]byte // of all that was read
 
 	mu   sync.Mutex
@@ -66,6 +68,10 @@ func parseSource(dir, name, left, right string) (*source, error) {
 			}
 		}
 	}
+	s.calls = map[string]bool{}
+	for _, tree := range s.trees {
+		called(tree.Root, s.calls)
+	}
 	hash.Sum(s.digest[:0])
 	return s, nil
 }
@@ -86,11 +92,17 @@ func readTemplate(dir, name string) ([]byte, error) {
 	return text, nil
 }
 
-// newInstance returns an instance that holds everything parsed so far.
+// newInstance returns an instance that holds everything parsed so far. Once all
+// is parsed it has the functions that are called and no others: text/template
+// keeps them twice, and of some hundreds few are called. Where something is
+// included, more may be parsed at any time.
 func (s *source) newInstance() *instance {
 	in := &instance{env: &funcs.Env{}}
 	functions := funcs.Map(in.env)
 	functions["include"] = func(name string, data ...any) (string, error) { return in.include(s, name, data) }
+	if s.calls != nil && !s.calls["include"] {
+		maps.DeleteFunc(functions, func(name string, _ any) bool { return !s.calls[name] })
+	}
 	in.root = template.New(s.name).Delims(s.left, s.right).Funcs(functions)
 	for name, tree := range s.trees {
 		// AddParseTree fails only for a template that has been executed.
@@ -156,50 +168,6 @@ func (in *instance) include(s *source, name string, data []any) (string, error) 
 	var out bytes.Buffer
 	err := t.Execute(&out, value)
 	return out.String(), err
-}
-
-// included returns the literal names that the include calls below node give.
-func included(node parse.Node) []string {
-	var names []string
-	add := func(nodes ...parse.Node) {
-		for _, n := range nodes {
-			names = append(names, included(n)...)
-		}
-	}
-	branch := func(b *parse.BranchNode) {
-		add(b.Pipe, b.List)
-		if b.ElseList != nil {
-			add(b.ElseList)
-		}
-	}
-	switch n := node.(type) {
-	case *parse.ListNode:
-		add(n.Nodes...)
-	case *parse.ActionNode:
-		add(n.Pipe)
-	case *parse.IfNode:
-		branch(&n.BranchNode)
-	case *parse.RangeNode:
-		branch(&n.BranchNode)
-	case *parse.WithNode:
-		branch(&n.BranchNode)
-	case *parse.TemplateNode:
-		if n.Pipe != nil {
-			add(n.Pipe)
-		}
-	case *parse.PipeNode:
-		for _, command := range n.Cmds {
-			add(command)
-		}
-	case *parse.CommandNode:
-		if id, ok := n.Args[0].(*parse.IdentifierNode); ok && id.Ident == "include" && len(n.Args) > 1 {
-			if name, ok := n.Args[1].(*parse.StringNode); ok {
-				names = append(names, name.Text)
-			}
-		}
-		add(n.Args...)
-	}
-	return names
 }
 
 // execute renders the template with what prepare puts into the environment.
