@@ -116,6 +116,7 @@ type declared struct {
 	name     string
 	prefix   string // that of the host
 	template string // lineTemplate
+	src      string // NAME.tmpl
 	dest     string // NAME.conf among the dests
 	reload   string // records what the proxy was told in NAME.told; "none" is none
 	extra    string // further lines
@@ -137,15 +138,18 @@ func (h *host) declare(d declared) {
 	if d.dest == "" {
 		d.dest = h.dest(d.name)
 	}
+	if d.src == "" {
+		d.src = d.name + ".tmpl"
+	}
 	switch d.reload {
 	case "":
 		d.reload = h.record(d.name)
 	case "none":
 		d.reload = ""
 	}
-	text := fmt.Sprintf("[template]\nprefix = %q\nsrc = %q\ndest = %q\nreload_cmd = %q\n%s\n", d.prefix, d.name+".tmpl", d.dest, d.reload, d.extra)
+	text := fmt.Sprintf("[template]\nprefix = %q\nsrc = %q\ndest = %q\nreload_cmd = %q\n%s\n", d.prefix, d.src, d.dest, d.reload, d.extra)
 	write(h.t, text, h.dir, "conf.d", d.name+".toml")
-	write(h.t, d.template, h.dir, "templates", d.name+".tmpl")
+	write(h.t, d.template, h.dir, "templates", d.src)
 }
 
 func (h *host) dest(name string) string { return filepath.Join(h.out, name+".conf") }

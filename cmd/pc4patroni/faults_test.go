@@ -46,6 +46,10 @@ func TestFaults(t *testing.T) {
 			{"owner by name", faultOwner},
 			{"SIGTERM during a reload", faultTermDuringReload},
 			{"second signal", faultSecondSignal},
+			{"SIGHUP with a new resource", faultHangupNew},
+			{"SIGHUP with a removed resource", faultHangupRemoved},
+			{"SIGHUP with broken resources", faultHangupBroken},
+			{"SIGHUP with a changed template", faultHangupTemplate},
 		} {
 			t.Run(f.name, func(t *testing.T) {
 				t.Parallel()
