@@ -19,6 +19,7 @@ const (
 	replayLag     kind = "replay lags, which is not in etcd before Patroni 4.1"
 	etcdLate      kind = "etcd follows within a cycle or two"
 	patroniLate   kind = "Patroni follows etcd within a cycle or two"
+	staleSync     kind = "synchronous mode is off and the sync key still there, by which alone patronictl before 3.3.1 goes"
 	noOptime      kind = "the leader's position is not known: unknown here, 0 in patronictl"
 )
 
@@ -129,12 +130,17 @@ func (tl timeline) explain(i int, s sample, got answer, ours bool, d *difference
 	switch {
 	case ours && got.Code == 0 && s.killed == d.member:
 		d.kind = nobodyAnswers
-		return true
 	case !ours && replica && r.Leader == d.member && r.Promoted != d.member && got.Role == "replica":
 		d.kind = newLeader
-		return true
 	case ours && strings.HasPrefix(d.endpoint, "replica?lag=") && s.answers[d.member]["replica"].yes():
 		d.kind = replayLag
+	}
+	if d.kind != "" {
+		for j := i + 1; j < len(tl.routes) && d.lasted == 0; j++ {
+			if now := tl.routes[j]; now.allows(d.endpoint, d.member) != ours || d.kind == newLeader && now.Promoted == d.member {
+				d.lasted = tl.snapshots[j].from.Sub(s.at)
+			}
+		}
 		return true
 	}
 	// Late means: what the other side says was or will be the answer of ours.

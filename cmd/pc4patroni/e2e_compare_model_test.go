@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -57,6 +58,7 @@ type shownCluster struct {
 	SyncStandbys  []string      `json:"sync_standbys"`
 	Paused        bool          `json:"paused"`
 	Optime        int64         `json:"optime"`
+	SyncMode      string        `json:"sync_mode"`
 	Members       []shownMember `json:"members"`
 }
 
@@ -195,11 +197,40 @@ func compareLists(t *testing.T, where string, ours shownCluster, theirs []listed
 			found.add(difference{kind: noOptime, where: where, member: l.Member})
 			l.Lag = 0.0
 		}
+		if i >= 0 && ours.SyncMode == "off" && l.Role == "Replica" && theirs[i].Role == "Sync Standby" {
+			found.add(difference{kind: staleSync, where: where, member: l.Member})
+			l.Role = theirs[i].Role
+		}
 		mine = append(mine, l)
 	}
 	if diff := cmp.Diff(theirs, mine); diff != "" {
 		t.Errorf("%s: -show differs from patronictl (-patronictl +show):\n%s", where, diff)
 	}
+}
+
+// compareLive compares -show and patronictl on the keys that Patroni is using, as soon as
+// etcd holds still for as long as both take.
+func compareLive(t *testing.T, c *cluster, s *sampler, where string, found differences) {
+	t.Helper()
+	eventually(t, 30*time.Second, "etcd holds still for -show and patronictl", func() error {
+		before, err := s.revision(t.Context())
+		if err != nil {
+			return err
+		}
+		shown, listed := c.shown(t, namespace+c.scope), c.listed(t, namespace, c.scope)
+		after, err := s.revision(t.Context())
+		if err != nil {
+			return err
+		}
+		if before != after {
+			return fmt.Errorf("it went from revision %d to %d", before, after)
+		}
+		if len(shown) != 1 {
+			t.Fatalf("%s: -show prints %d clusters", where, len(shown))
+		}
+		compareLists(t, where, shown[0], listed[0], found)
+		return nil
+	})
 }
 
 // replay puts the snapshots below a prefix of their own and returns what the template

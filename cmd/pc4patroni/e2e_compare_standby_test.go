@@ -75,8 +75,9 @@ func (c *cluster) awaitStandby(t *testing.T) {
 }
 
 // compareStandby has a standby cluster change its leader, and become a cluster of its own.
-func compareStandby(t *testing.T, dr *cluster, s *sampler) {
+func compareStandby(t *testing.T, dr *cluster, s *sampler, found differences) {
 	s.once(t, "standby cluster", dr)
+	compareLive(t, dr, s, "standby cluster", found)
 	p := dr.primary(t)
 	next := dr.other(p)
 	s.during(t, "standby switchover", dr, func() {
