@@ -81,13 +81,13 @@ func (s *Server) awaitProgram(log string) {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	go func() {
+	go func(exited <-chan struct{}) {
 		select {
-		case <-s.program.exited:
+		case <-exited:
 			cancel()
 		case <-ctx.Done():
 		}
-	}()
+	}(s.program.exited)
 	for ctx.Err() == nil {
 		once, stop := context.WithTimeout(ctx, time.Second)
 		_, err := c.Status(once, s.URL())
