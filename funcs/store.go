@@ -141,6 +141,17 @@ func (s *Store) Replace(values iter.Seq2[string, string]) {
 	}
 }
 
+// All yields every key and its value, in no particular order.
+func (s *Store) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for key := range s.keys() {
+			if value, _ := s.Get(key); !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
 // insert adds a key that is not there yet to the index it belongs to.
 func (s *Store) insert(key string) {
 	if isClean(key) {

@@ -46,6 +46,9 @@ func (u *unit) apply(stop, hard context.Context, r *tracked, now time.Time) (ins
 		u.failed(r, err)
 		return installed
 	}
+	if !r.owed && change == nil {
+		r.record.succeeded(now)
+	}
 	if r.failure != nil {
 		u.log.Info("resource recovered", "resource", r.Name, "dest", r.Dest, "after", r.failure.Error())
 		r.failure = nil
@@ -114,6 +117,7 @@ func (u *unit) bring(stop, hard context.Context, r *tracked, again bool) (instal
 		return false, nil, fmt.Errorf("compare with the disk: %w", err)
 	}
 	want, err := u.render(r, have)
+	r.record.rendered(err)
 	if err != nil {
 		return false, nil, err
 	}
@@ -181,6 +185,7 @@ func (u *unit) install(stop, hard context.Context, r *tracked, have fileState, w
 		u.drop(r, s, err)
 		return err
 	}
+	old := u.oldContent(r, have)
 	if err := u.putInPlace(r, s, want); err != nil {
 		if u.reloads() && !r.owed {
 			err = errors.Join(err, removeMark(r.target))
@@ -188,6 +193,7 @@ func (u *unit) install(stop, hard context.Context, r *tracked, have fileState, w
 		return err
 	}
 	r.owed, r.partial = u.reloads(), false
+	u.replaced(r, have, old, want)
 	u.willSync(r.target)
 	attrs := []any{"resource", r.Name, "dest", r.Dest, "bytes", len(want.data)}
 	if took > 0 {
@@ -240,9 +246,8 @@ func (u *unit) runCheck(hard context.Context, r *tracked, path string) (time.Dur
 	if r.check == nil || u.opts.SyncOnly {
 		return 0, nil
 	}
-	u.pulse.busy(r.CheckTimeout)
-	took, err := u.commands.run(hard, expand(r.check, path, r.Dest), r.CheckTimeout)
-	u.pulse.beat()
+	took, err := u.command(hard, expand(r.check, path, r.Dest), r.CheckTimeout)
+	r.record.checked(took, err)
 	if err != nil {
 		return took, fmt.Errorf("check failed: %w", err)
 	}

@@ -164,6 +164,7 @@ func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (
 	}
 	next.opened = opened
 	e.reportBroken(next.set)
+	e.history.attach(units)
 
 	// What goes is waited for first. A command of it may take its time, and
 	// the feeds serve the units that stay meanwhile.

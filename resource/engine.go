@@ -32,6 +32,7 @@ type Engine struct {
 	daemon   Daemon
 	open     func(key string) (backends.Backend, error)
 	commands *commands
+	history  *history
 	log      *slog.Logger
 
 	pulse pulse         // of Run
@@ -60,6 +61,7 @@ func NewEngine(opts Options, daemon Daemon, open func(key string) (backends.Back
 		daemon:   daemon,
 		open:     open,
 		commands: newCommands(opts.Environ, commandsAtOnce),
+		history:  &history{},
 		log:      opts.logger(),
 		wake:     make(chan struct{}, 1),
 		ready:    make(chan struct{}),

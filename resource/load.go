@@ -36,6 +36,10 @@ type Options struct {
 	Getenv func(string) string
 	// Environ is the environment of commands.
 	Environ []string
+	// Diff makes of what a file held and holds the text that Record has of the
+	// change. public says whether every user of the host may read both. It is
+	// called by several goroutines, after the reload; nil keeps no texts.
+	Diff func(old, now []byte, public bool) string
 	// Logger gets every record; nil discards them.
 	Logger *slog.Logger
 }

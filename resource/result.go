@@ -80,6 +80,9 @@ type tracked struct {
 	problems map[string]bool // with members, that have been logged
 
 	result Result
+	record *record
+
+	replacement *replacement // of which a diff is to be made, or nil
 }
 
 // due returns the earliest time at which something has to be done, or zero.

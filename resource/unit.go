@@ -26,8 +26,8 @@ const (
 
 // A unit is the resources that share a reload command, in the order of their
 // file names. One goroutine works it at a time: the one that calls start,
-// collect and pass, or run, which does so in a loop. The mailbox and snapshot
-// may be used by others.
+// collect and pass, or run, which does so in a loop. The mailbox, the
+// questions and snapshot may be used by others.
 type unit struct {
 	opts      *Options
 	commands  *commands
@@ -37,6 +37,8 @@ type unit struct {
 	resources []*tracked
 	mailbox   *mailbox
 	pulse     pulse
+	questions chan chan<- []heldKeys // for the keys; answered where the unit waits
+	history   *history               // of the engine, or nil
 
 	reloadRetry backoff
 	reloadAt    time.Time // when an owed reload may be tried
@@ -64,13 +66,14 @@ func newUnits(resources []*Resource, opts *Options, c *commands, interval time.D
 				interval:  interval,
 				reloadCmd: res.ReloadCmd,
 				mailbox:   newMailbox(),
+				questions: make(chan chan<- []heldKeys),
 				dirs:      map[string]bool{},
 				passed:    make(chan struct{}),
 			}
 			byCommand[res.ReloadCmd] = u
 			units = append(units, u)
 		}
-		r := &tracked{Resource: res, store: funcs.NewStore(), target: res.Dest}
+		r := &tracked{Resource: res, store: funcs.NewStore(), target: res.Dest, record: &record{}}
 		r.result = Result{Name: res.Name, File: res.File, Dest: res.Dest}
 		u.resources = append(u.resources, r)
 	}
@@ -120,6 +123,8 @@ func (u *unit) run(stop, hard context.Context) {
 		case <-stop.Done():
 			return
 		case <-u.mailbox.wake:
+		case reply := <-u.questions:
+			reply <- u.answer()
 		case <-timer.C:
 		}
 		u.collect(time.Now())
@@ -233,6 +238,7 @@ func (u *unit) pass(stop, hard context.Context, now time.Time) {
 	}
 	u.reload(stop, hard, now)
 	u.syncDirs()
+	u.makeDiffs()
 	if !u.owesReload() {
 		u.changedAt = time.Time{}
 	}
@@ -255,9 +261,12 @@ func (u *unit) reload(stop, hard context.Context, now time.Time) {
 		return
 	}
 	u.lastReload = time.Now()
-	u.pulse.busy(timeout)
-	took, err := u.commands.run(hard, u.reloadCmd, timeout)
-	u.pulse.beat()
+	took, err := u.command(hard, u.reloadCmd, timeout)
+	for _, r := range u.resources {
+		if r.owed {
+			r.record.reloaded(took, err)
+		}
+	}
 	if err != nil {
 		wait := u.reloadRetry.next(firstRetry, lastRetry)
 		u.reloadAt = time.Now().Add(wait)
@@ -268,7 +277,9 @@ func (u *unit) reload(stop, hard context.Context, now time.Time) {
 	}
 	attrs := []any{"resources", u.owedNames(), "cmd", u.reloadCmd, "took", took}
 	if !u.changedAt.IsZero() {
-		attrs = append(attrs, "after_change", time.Since(u.changedAt))
+		after := time.Since(u.changedAt)
+		attrs = append(attrs, "after_change", after)
+		u.history.took(after)
 	}
 	u.log.Info("reloaded", attrs...)
 	u.reloadRetry.reset()
@@ -306,6 +317,9 @@ func (u *unit) finishReload(err error) {
 			if err := removeMark(r.target); err != nil {
 				u.log.Warn("the mark of a reload that is done cannot be removed: the next start will reload once more",
 					"resource", r.Name, "dest", r.Dest, "err", err)
+			}
+			if r.failure == nil {
+				r.record.succeeded(time.Now())
 			}
 		}
 		u.update(r, func(res *Result) {
