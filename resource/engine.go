@@ -25,6 +25,10 @@ const commandsAtOnce = 32
 // be read.
 var ErrUnreachable = errors.New("backend not read")
 
+// ErrUnusable is wrapped by the error of a resource whose backend was not even
+// tried, because its settings cannot be right.
+var ErrUnusable = errors.New("backend cannot be used")
+
 // Engine applies the resources of a set. Its methods may be called by several
 // goroutines, Once and Run by one at a time.
 type Engine struct {
@@ -129,7 +133,7 @@ func (e *Engine) readOnce(ctx context.Context, key string, rs *routes, wait time
 	defer cancel()
 	backend, err := e.open(key)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	var again backoff
 	var last error

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -110,18 +111,23 @@ func (p *program) printChanges(results []resource.Result) error {
 
 // outcome says in one error how the resources fared: nil if all is well.
 func (p *program) outcome(ctx context.Context, results []resource.Result) error {
-	var failed, waiting, pending int
+	var failed, waiting, unusable, pending int
 	for _, r := range results {
 		switch r.State {
 		case resource.Failed, resource.Held:
 			failed++
 		case resource.Waiting:
 			waiting++
+			if errors.Is(r.Err, resource.ErrUnusable) {
+				unusable++
+			}
 		case resource.Pending:
 			pending++
 		}
 	}
 	switch {
+	case unusable > 0:
+		return &configError{fmt.Errorf("the backend of %d of %d resources cannot be used as it is set", unusable, len(results))}
 	case failed > 0:
 		return fmt.Errorf("%d of %d resources failed or are held", failed+waiting, len(results))
 	case waiting > 0 && ctx.Err() != nil:
