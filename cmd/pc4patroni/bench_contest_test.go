@@ -28,6 +28,7 @@ import (
 // under the same load and never wait for each other.
 type contest struct {
 	b                  *testing.B
+	host               *host // of the program
 	server             *etcdtest.Server
 	etcd               *clientv3.Client
 	program, yardstick *contestant
@@ -55,6 +56,7 @@ func newContest(b *testing.B, clusters []string) *contest {
 	c := &contest{b: b, server: etcdtest.Start(b)}
 	c.etcd = dialEtcd(b, c.server.URL())
 	h := newHost(b, c.etcd, c.server.URL())
+	c.host = h
 	for _, prefix := range []string{yardstickKeys, programKeys} {
 		h.prefix = prefix
 		h.put(led("db1")...)
@@ -270,6 +272,12 @@ func (c *contest) reads() int {
 		c.b.Fatalf("etcd's metrics hold %d of the 2 counters", found)
 	}
 	return sum
+}
+
+// resyncs returns how often the program lost track and read everything again, which a
+// machine that is too busy may bring about. Those are the only reads there should be.
+func (c *contest) resyncs() int {
+	return strings.Count(c.host.log(), "changes can no longer be followed")
 }
 
 // clusterNames names so many clusters.

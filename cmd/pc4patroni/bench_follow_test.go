@@ -86,4 +86,5 @@ func BenchmarkHeartbeat(b *testing.B) {
 	b.ReportMetric(float64(yardstick.Microseconds())/float64(n), "cpu-yardstick-µs/heartbeat")
 	b.ReportMetric(float64(program)/float64(yardstick), "cpu-ratio")
 	b.ReportMetric(float64(c.reads()-reads)/float64(n), "reads/heartbeat")
+	b.ReportMetric(float64(c.resyncs()), "resyncs")
 }

@@ -189,7 +189,8 @@ func (h *host) argv(flags ...string) []string {
 // start starts the daemon.
 func (h *host) start(flags ...string) {
 	h.t.Helper()
-	h.run = launch(h.t, h.dir, "pc4patroni", account{}, nil, h.argv(flags...)...)
+	// Under the race detector a program sleeps for a second at its end, unless told so.
+	h.run = launch(h.t, h.dir, "pc4patroni", account{}, []string{"GORACE=atexit_sleep_ms=20"}, h.argv(flags...)...)
 	h.t.Cleanup(func() {
 		if strings.Contains(h.log(), "WARNING: DATA RACE") {
 			h.t.Errorf("the race detector found something:\n%s", h.log())
