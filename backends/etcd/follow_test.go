@@ -78,6 +78,22 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestFollowEndsWithItsDeadline: the server must not learn of the deadline, or
+// it may be the first to act upon it.
+func TestFollowEndsWithItsDeadline(t *testing.T) {
+	s := etcdtest.Start(t)
+	c := newClient(t, Config{Nodes: []string{s.URL()}})
+	version := load(t, c, "/").Version
+	for range 50 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		err := c.Follow(ctx, []string{"/"}, version, func(backends.Batch) error { return nil })
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("Follow ended with %v, want %v", err, context.DeadlineExceeded)
+		}
+	}
+}
+
 func TestFollowReturnsTheErrorOfSink(t *testing.T) {
 	s := etcdtest.Start(t)
 	c := newClient(t, Config{Nodes: []string{s.URL()}})

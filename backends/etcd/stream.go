@@ -25,7 +25,15 @@ type stream struct {
 // openStream opens a stream and sends first over it. The stream ends with ctx;
 // close waits for that.
 func openStream(ctx context.Context, s *session, first []*pb.WatchRequest) (*stream, error) {
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	// gRPC tells the server of a deadline, which may then end the stream a
+	// moment before we would: that would look like a broken connection.
+	alive, cancelAlive := context.WithCancel(context.WithoutCancel(ctx))
+	detach := context.AfterFunc(ctx, cancelAlive)
+	cancel := func() {
+		detach()
+		cancelAlive()
+	}
+	ctx = clientv3.WithRequireLeader(alive)
 	rpc, err := s.watch.Watch(ctx)
 	if err != nil {
 		cancel()

@@ -14,12 +14,10 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 
 	"pc4patroni/backends"
 )
@@ -47,6 +45,7 @@ type Client struct {
 	files  []string
 	store  uint64
 	log    *slog.Logger
+	poll   time.Duration // pollEvery
 	closed chan struct{}
 	once   sync.Once
 
@@ -58,10 +57,14 @@ type Client struct {
 
 // state is what tells a changed file from an unchanged one.
 type state struct {
-	size  int64
-	mtime time.Time
-	info  os.FileInfo
+	info os.FileInfo // nil if the file could not be found
+	// fresh is set if the file had changed just before it was looked at: it may
+	// have changed again since, within one tick of the clock of the file system.
+	fresh bool
 }
+
+// freshness is longer than such a tick.
+const freshness = 2 * time.Second
 
 // New returns a backend on the snapshots. They are not read yet.
 func New(cfg Config) (*Client, error) {
@@ -76,7 +79,7 @@ func New(cfg Config) (*Client, error) {
 	for _, file := range cfg.Files {
 		fmt.Fprintf(hash, "%q", file)
 	}
-	return &Client{files: slices.Clone(cfg.Files), store: hash.Sum64(), log: log, closed: make(chan struct{})}, nil
+	return &Client{files: slices.Clone(cfg.Files), store: hash.Sum64(), log: log, poll: pollEvery, closed: make(chan struct{})}, nil
 }
 
 // lasting is an error that time alone does not mend.
@@ -99,7 +102,7 @@ func (c *Client) Load(ctx context.Context, paths []string) (backends.Snapshot, e
 	}
 	return backends.Snapshot{
 		Version: backends.Version{Store: c.store, Revision: revision},
-		Values:  covered(values, paths),
+		Values:  newFilter(paths).covered(values),
 	}, nil
 }
 
@@ -136,21 +139,49 @@ func (c *Client) look() []state {
 	states := make([]state, len(c.files))
 	for i, file := range c.files {
 		if info, err := os.Stat(file); err == nil {
-			states[i] = state{info.Size(), info.ModTime(), info}
+			states[i] = state{info, time.Since(info.ModTime()) < freshness}
 		}
 	}
 	return states
 }
 
-func (s state) same(other state) bool {
-	return s.info != nil && other.info != nil && os.SameFile(s.info, other.info) &&
-		s.size == other.size && s.mtime.Equal(other.mtime)
+// same tells whether a file in state s has certainly not changed since it was
+// in state before.
+func (s state) same(before state) bool {
+	return s.info != nil && before.info != nil && !before.fresh && os.SameFile(s.info, before.info) &&
+		s.info.Size() == before.info.Size() && s.info.ModTime().Equal(before.info.ModTime())
 }
 
-func covered(values map[string]string, paths []string) map[string]string {
+// filter tells which keys are covered by paths, without looking at each path
+// for each key.
+type filter map[string]bool
+
+func newFilter(paths []string) filter {
+	f := make(filter, len(paths))
+	for _, p := range paths {
+		f[p] = true
+	}
+	return f
+}
+
+// covers is backends.Covers for any of the paths: one that covers key is the
+// key itself or a part of it up to a slash, with or without that slash.
+func (f filter) covers(key string) bool {
+	if f[key] {
+		return true
+	}
+	for i := range len(key) {
+		if key[i] == '/' && (f[key[:i]] || f[key[:i+1]]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f filter) covered(values map[string]string) map[string]string {
 	out := make(map[string]string)
 	for key, value := range values {
-		if slices.ContainsFunc(paths, func(path string) bool { return backends.Covers(path, key) }) {
+		if f.covers(key) {
 			out[key] = value
 		}
 	}
@@ -158,7 +189,8 @@ func covered(values map[string]string, paths []string) map[string]string {
 }
 
 // Follow delivers the differences between what is read now and what was read
-// at version. Versions older than the last one read are not kept.
+// at version. Versions older than the last one read are not kept. A file that
+// cannot be read leaves all keys as they are.
 func (c *Client) Follow(ctx context.Context, paths []string, version backends.Version, sink func(backends.Batch) error) error {
 	c.mu.Lock()
 	seen, revision := c.values, c.revision
@@ -166,51 +198,80 @@ func (c *Client) Follow(ctx context.Context, paths []string, version backends.Ve
 	if version.Store != c.store || version.Revision != revision {
 		return &backends.Lost{Reason: backends.ReasonCompacted, Err: errors.New("the snapshot files have changed since they were read")}
 	}
-	changed, stop, err := c.notify()
-	if err != nil {
-		// Without notices the poll still finds every change.
+	filter := newFilter(paths)
+	seen = filter.covered(seen)
+	var happened <-chan struct{}
+	notices, err := newNotices()
+	if err == nil {
+		defer notices.close()
+		happened = notices.happened
+	} else {
 		c.log.Debug("snapshot files are only polled", "err", err)
 	}
-	defer stop()
 
-	tick := time.NewTicker(pollEvery)
+	tick := time.NewTicker(c.poll)
 	defer tick.Stop()
-	trouble := ""
-	for {
+	var trouble trouble
+	for alive := true; ; {
+		if notices != nil {
+			if err := notices.watch(c.files); err != nil {
+				c.log.Debug("a folder of snapshot files is only polled", "err", err)
+			}
+		}
 		// The first look is for what changed before the notices began.
 		values, now, err := c.read(false)
-		switch {
-		case err != nil && err.Error() != trouble:
-			trouble = err.Error()
-			c.log.Warn("snapshot file cannot be read, its keys stay as they are", "err", err)
-		case err == nil && trouble != "":
-			trouble = ""
-			c.log.Info("snapshot file can be read again")
-		}
+		trouble.tell(c.log, err)
 		batch := backends.Batch{Revision: revision}
 		if err == nil && now != revision {
-			batch = backends.Batch{Revision: now, Changes: difference(covered(seen, paths), covered(values, paths))}
-			seen, revision = values, now
+			after := filter.covered(values)
+			batch = backends.Batch{Revision: now, Changes: difference(seen, after)}
+			seen, revision = after, now
 		}
-		if err := sink(batch); err != nil {
-			return err
+		if alive || len(batch.Changes) > 0 {
+			if err := sink(batch); err != nil {
+				return err
+			}
 		}
+		alive = false
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("follow snapshot files: %w", ctx.Err())
 		case <-c.closed:
-			return errors.New("follow: the backend was closed")
+			return errClosed
 		case <-tick.C:
-		case <-changed:
+			alive = true
+		case <-happened:
 			if !wait(ctx, settle) {
-				return context.Cause(ctx)
+				return fmt.Errorf("follow snapshot files: %w", ctx.Err())
 			}
 			// What came meanwhile is part of the same change.
 			select {
-			case <-changed:
+			case <-happened:
 			default:
 			}
 		}
+	}
+}
+
+var errClosed = errors.New("follow snapshot files: the backend was closed")
+
+// trouble is why the files cannot be read, if they cannot.
+type trouble struct{ last, told string }
+
+// tell logs that files cannot be read, once, and that they can be again. What is
+// over at the next look was a file being written, and not worth a word.
+func (t *trouble) tell(log *slog.Logger, err error) {
+	switch {
+	case err == nil:
+		if t.told != "" {
+			log.Info("snapshot files can be read again")
+		}
+		*t = trouble{}
+	case err.Error() != t.last:
+		t.last = err.Error()
+	case err.Error() != t.told:
+		t.told = err.Error()
+		log.Warn("snapshot file cannot be read, all keys stay as they are", "err", err)
 	}
 }
 
@@ -238,60 +299,8 @@ func difference(before, after map[string]string) []backends.Change {
 			changes = append(changes, backends.Change{Key: key, Deleted: true})
 		}
 	}
-	slices.SortFunc(changes, func(a, b backends.Change) int {
-		if a.Key < b.Key {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(changes, func(a, b backends.Change) int { return strings.Compare(a.Key, b.Key) })
 	return changes
-}
-
-// notify returns a channel that holds a token after something changed in a
-// folder of the files, and of what they are links to: programs replace files
-// rather than write to them. stop has to be called; it never is nil.
-func (c *Client) notify() (<-chan struct{}, func(), error) {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return nil, func() {}, err
-	}
-	var failed error
-	for _, file := range c.files {
-		folders := []string{filepath.Dir(file)}
-		if target, err := filepath.EvalSymlinks(file); err == nil {
-			folders = append(folders, filepath.Dir(target))
-		}
-		for _, folder := range folders {
-			if err := watcher.Add(folder); err != nil {
-				failed = err
-			}
-		}
-	}
-	changed := make(chan struct{}, 1)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case _, ok := <-watcher.Events:
-				if !ok {
-					return
-				}
-			case _, ok := <-watcher.Errors:
-				if !ok {
-					return
-				}
-			}
-			select {
-			case changed <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	return changed, func() {
-		_ = watcher.Close() // it was only read from
-		<-done
-	}, failed
 }
 
 // Close ends every Follow.

@@ -18,14 +18,17 @@ import (
 )
 
 // Parse reads a snapshot: a JSON object or a TOML file of keys and values, or
-// what `etcdctl get --prefix PREFIX -w json` prints. name serves in errors
-// only, which never contain a value.
+// what `etcdctl get --prefix PREFIX -w json` prints. Its content tells which;
+// name serves in errors only, which never contain a value.
 //
-// A value is a string; numbers and booleans are taken as they are written. A
-// table stands for a level of the key: {"/app": {"port": 1}} is /app/port. A
-// key without a leading slash gets one. Other values are errors.
+// A value is a string; a boolean, and in JSON a number, is taken as it is
+// written (TOML's numbers lose underscores and trailing zeros). A table or
+// object stands for a level of the key: {"/app": {"port": 1}} is /app/port. A
+// key without a leading slash gets one, except in etcdctl's answer, whose keys
+// are what they are. Other values, and a key that is there twice, are errors.
 func Parse(name string, data []byte) (map[string]string, error) {
-	trimmed := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	trimmed := bytes.TrimSpace(data)
 	switch {
 	case len(trimmed) == 0:
 		return nil, fmt.Errorf("%s: the file is empty: a snapshot without keys is {}", name)
@@ -37,43 +40,26 @@ func Parse(name string, data []byte) (map[string]string, error) {
 	return parseTOML(name, data)
 }
 
-func parseJSON(name string, data []byte) (map[string]string, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	var tree map[string]any
-	if err := decoder.Decode(&tree); err != nil {
-		return nil, jsonError(name, data, err)
+// isEtcdctl tells etcdctl's answer from a map of keys: by a header that knows a
+// revision, and by the absence of anything else than an answer has.
+func isEtcdctl(data []byte) bool {
+	var answer map[string]json.RawMessage
+	if json.Unmarshal(data, &answer) != nil {
+		return false
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: line %d: there is more after the end of the object: a snapshot is one object",
-			name, lineAt(data, decoder.InputOffset()))
+	for field := range answer {
+		switch field {
+		case "header", "kvs", "more", "count":
+		default:
+			return false
+		}
 	}
-	if isEtcdctl(tree) {
-		return parseEtcdctl(name, data)
+	var header map[string]json.RawMessage
+	if json.Unmarshal(answer["header"], &header) != nil {
+		return false
 	}
-	return flatten(name, tree)
-}
-
-func jsonError(name string, data []byte, err error) error {
-	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("%s: line %d: not JSON: %s", name, lineAt(data, syntax.Offset), strings.TrimPrefix(syntax.Error(), "json: "))
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: line %d: the file ends in the middle of the object", name, lineAt(data, int64(len(data))))
-	}
-	return fmt.Errorf("%s: not JSON: %w", name, err)
-}
-
-func lineAt(data []byte, offset int64) int {
-	return 1 + bytes.Count(data[:min(offset, int64(len(data)))], []byte("\n"))
-}
-
-// isEtcdctl tells etcdctl's answer from a map of keys.
-func isEtcdctl(tree map[string]any) bool {
-	header, ok := tree["header"].(map[string]any)
-	_, revision := header["revision"]
-	return ok && revision
+	_, ok := header["revision"]
+	return ok
 }
 
 func parseEtcdctl(name string, data []byte) (map[string]string, error) {
@@ -108,65 +94,47 @@ func parseEtcdctl(name string, data []byte) (map[string]string, error) {
 func parseTOML(name string, data []byte) (map[string]string, error) {
 	var tree map[string]any
 	if _, err := toml.Decode(string(data), &tree); err != nil {
+		what := "neither JSON nor TOML (keys and text need quotes)"
+		switch strings.ToLower(path.Ext(name)) {
+		case ".toml":
+			what = "not TOML (keys and text need quotes)"
+		case ".json":
+			what = "not JSON (an object of keys and values begins with a brace)"
+		case ".yaml", ".yml":
+			what = "YAML is not read: write JSON or TOML"
+		}
+		// The library's own words may repeat what it could not read.
 		if parse, ok := errors.AsType[toml.ParseError](err); ok {
-			return nil, fmt.Errorf("%s: line %d: neither JSON nor TOML (keys and text need quotes)", name, parse.Position.Line)
+			return nil, fmt.Errorf("%s: line %d, column %d: %s", name, parse.Position.Line, parse.Position.Col, what)
 		}
-		return nil, fmt.Errorf("%s: neither JSON nor TOML", name)
+		return nil, fmt.Errorf("%s: %s", name, what)
 	}
-	return flatten(name, tree)
+	k := newKeys(name)
+	flatten(k, "", tree)
+	return k.result()
 }
 
-// flatten turns nested tables into keys with slashes.
-func flatten(name string, tree map[string]any) (map[string]string, error) {
-	values := map[string]string{}
-	var errs []error
-	var walk func(key string, value any)
-	walk = func(key string, value any) {
-		switch v := value.(type) {
+// flatten adds the keys of a tree of tables, in order.
+func flatten(k *keys, parent string, tree map[string]any) {
+	for _, below := range slices.Sorted(maps.Keys(tree)) {
+		key := join(parent, below)
+		switch v := tree[below].(type) {
 		case string:
-			values[key] = v
-		case json.Number:
-			values[key] = v.String()
+			k.add(key, v, 0)
 		case int64:
-			values[key] = strconv.FormatInt(v, 10)
+			k.add(key, strconv.FormatInt(v, 10), 0)
 		case float64:
-			values[key] = strconv.FormatFloat(v, 'f', -1, 64)
+			k.add(key, strconv.FormatFloat(v, 'f', -1, 64), 0)
 		case bool:
-			values[key] = strconv.FormatBool(v)
+			k.add(key, strconv.FormatBool(v), 0)
 		case map[string]any:
-			for _, below := range slices.Sorted(maps.Keys(v)) {
-				walk(strings.TrimSuffix(key, "/")+"/"+strings.TrimPrefix(below, "/"), v[below])
-			}
+			flatten(k, key, v)
+		case []any, []map[string]any:
+			k.reject(key, "an array", 0)
 		default:
-			errs = append(errs, fmt.Errorf("%s: key %q: the value is %s: write it as a string", name, key, describe(value)))
+			k.reject(key, "a date", 0)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(tree)) {
-		walk(rooted(key), tree[key])
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return values, nil
-}
-
-// rooted adds a leading slash where there is none, and leaves the rest of the
-// key as it is.
-func rooted(key string) string {
-	if path.IsAbs(key) {
-		return key
-	}
-	return "/" + key
-}
-
-func describe(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null"
-	case []any, []map[string]any:
-		return "an array"
-	}
-	return "a date"
 }
 
 // Write writes values as a snapshot that Parse reads back exactly: a JSON
