@@ -26,6 +26,8 @@ type Record struct {
 
 // Runs sums up the runs of a command.
 type Runs struct {
+	// Defined says that the resource has such a command.
+	Defined         bool
 	Count, Failures int
 	// Total is how long all of them took.
 	Total time.Duration
@@ -130,6 +132,9 @@ func (h *history) attach(units []*unit) {
 			if known := h.byFile[r.File]; known != nil {
 				r.record = known
 			}
+			r.record.note(func(rec *Record) {
+				rec.Check.Defined, rec.Reload.Defined = r.check != nil && !u.opts.SyncOnly, u.reloads()
+			})
 			next[r.File] = r.record
 		}
 	}
