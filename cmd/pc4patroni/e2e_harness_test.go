@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -82,12 +83,29 @@ func repository(t testing.TB) string {
 	return root
 }
 
-var buildOnce = sync.OnceValues(func() (string, error) {
-	// Not below a test's own directory, since every test uses the same binary.
+var build struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// binary builds the program once per test binary and returns its path. It is there
+// for every test, whichever comes last, and goes when this process has ended.
+func binary(t testing.TB) string {
+	t.Helper()
+	build.once.Do(func() { build.path, build.err = buildProgram(t) })
+	if build.err != nil {
+		t.Fatal(build.err)
+	}
+	return build.path
+}
+
+func buildProgram(t testing.TB) (string, error) {
 	dir, err := os.MkdirTemp("", "pc4p-bin-")
 	if err != nil {
 		return "", err
 	}
+	undertaker.watch(t, "rm -rf "+dir)
 	path := filepath.Join(dir, "pc4patroni")
 	// As the releases are built: the program must then run without any library.
 	cmd := exec.Command("go", "build", "-o", path, ".")
@@ -96,17 +114,6 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, os.Chmod(dir, 0o755)
-})
-
-// binary builds the program once per test binary and returns its path. The test
-// that builds it removes it, so TestE2E, which all of them are below, calls it first.
-func binary(t testing.TB) string {
-	t.Helper()
-	path, err := buildOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // workDir is a temporary directory that other users can enter, which those of
@@ -118,10 +125,12 @@ func workDir(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	forget := undertaker.watch(t, "rm -rf "+dir)
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Errorf("remove the work directory: %v", err)
 		}
+		forget()
 	})
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -156,28 +165,30 @@ var ports struct {
 	given map[int]bool
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listens on, and never the same
-// one twice.
+// freePort returns a port of 127.0.0.1 that nobody listens on, and never the same one
+// twice. It lies below those that the system gives to outgoing connections, one of
+// which could otherwise take the port before its server does.
 func freePort(t testing.TB) int {
 	t.Helper()
 	ports.Lock()
 	defer ports.Unlock()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		l.Close()
-		if ports.given == nil {
-			ports.given = make(map[int]bool)
-		}
-		if !ports.given[port] {
-			ports.given[port] = true
-			return port
-		}
+	if ports.given == nil {
+		ports.given = make(map[int]bool)
 	}
-	t.Fatal("no free port in 100 tries")
+	for range 1000 {
+		port := 12000 + rand.IntN(20000)
+		if ports.given[port] {
+			continue
+		}
+		l, err := net.Listen("tcp", loopback(port))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		ports.given[port] = true
+		return port
+	}
+	t.Fatal("no free port in 1000 tries")
 	return 0
 }
 
@@ -188,6 +199,9 @@ func freePair(t *testing.T) int {
 		port := freePort(t)
 		if l, err := net.Listen("tcp", loopback(port+1)); err == nil {
 			l.Close()
+			ports.Lock()
+			ports.given[port+1] = true
+			ports.Unlock()
 			return port
 		}
 	}

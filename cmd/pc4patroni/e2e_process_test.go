@@ -140,11 +140,11 @@ var undertaker reaper
 
 // The shell reads "NUMBER COMMAND" to remember a command and "NUMBER" to forget it.
 // At the end of its input, which is the end of this process or of its last server,
-// it runs those that are left.
+// it runs those that are left, the newest first, as cleanups run.
 const reaperScript = `
 while read -r id command; do
 	eval "command_$id=\$command"
-	ids="$ids $id"
+	ids="$id $ids"
 done
 for id in $ids; do
 	eval "eval \"\$command_$id\"" 2>/dev/null
@@ -167,8 +167,10 @@ func (r *reaper) watch(t testing.TB, command string) (forget func()) {
 		if err := sh.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Reaped when its input is closed, below; nobody needs to know how it went.
-		go func() { _ = sh.Wait() }()
+		// It is not waited for: it ends after this process, or nearly so.
+		if err := sh.Process.Release(); err != nil {
+			t.Fatal(err)
+		}
 		r.stdin = stdin
 	}
 	r.next++

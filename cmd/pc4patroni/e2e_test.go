@@ -1,20 +1,13 @@
 package main_test
 
-import (
-	"os"
-	"path/filepath"
-	"testing"
-)
+import "testing"
 
-// TestE2E holds the end-to-end tests, so that they share one built program and one
-// Patroni cluster, and so that both are gone at its end.
+// TestE2E holds the end-to-end tests, so that they share one Patroni cluster, which is
+// gone at its end.
 func TestE2E(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers: not with -short")
 	}
-	path := binary(t)
-	t.Cleanup(func() { os.RemoveAll(filepath.Dir(path)) })
-
 	t.Run("samples render", testSamplesRender)
 	t.Run("HAProxy accepts the sample", testHAProxyAccepts)
 	t.Run("HAProxy checks over TLS and IPv6", testHAProxyTLS)
