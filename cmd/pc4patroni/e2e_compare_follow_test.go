@@ -89,7 +89,7 @@ func (f *follower) write(ctx context.Context) {
 		one := attempt{at: time.Now()}
 		if err != nil {
 			one.err = err.Error()
-		} else if one.port, err = strconv.Atoi(got); err != nil {
+		} else if one.port, err = strconv.Atoi(got[strings.LastIndexByte(got, '\n')+1:]); err != nil {
 			one.err = "unexpected answer " + got
 		}
 		f.mu.Lock()

@@ -17,8 +17,7 @@ const (
 	nobodyAnswers kind = "nobody answers: the host is dead, its keys have not expired yet"
 	newLeader     kind = "the new leader is a replica to its own REST API until it is promoted"
 	replayLag     kind = "replay lags, which is not in etcd before Patroni 4.1"
-	etcdLate      kind = "etcd follows within a cycle or two"
-	patroniLate   kind = "Patroni follows etcd within a cycle or two"
+	late          kind = "the keys and Patroni's answer follow one another within a cycle or two"
 	staleSync     kind = "synchronous mode is off and the sync key still there, by which alone patronictl before 3.3.1 goes"
 	noOptime      kind = "the leader's position is not known: unknown here, 0 in patronictl"
 )
@@ -28,7 +27,7 @@ type difference struct {
 	kind                    kind
 	where, member, endpoint string
 	at                      time.Time
-	// lasted is how long it took for the late side to come round, if one is late.
+	// lasted is how long it took until, or how long it was since, the two agreed.
 	lasted time.Duration
 }
 
@@ -82,7 +81,7 @@ func (r routes) allows(endpoint, member string) bool {
 
 // patience is how late one side may be: in these tests a cycle takes a second, and the
 // longest step of Patroni that delays one, waiting for others to take the lock, two.
-const patience = 5 * time.Second
+const patience = 4 * time.Second
 
 // timeline is what the templates said of one cluster, state after state.
 type timeline struct {
@@ -143,18 +142,21 @@ func (tl timeline) explain(i int, s sample, got answer, ours bool, d *difference
 		}
 		return true
 	}
-	// Late means: what the other side says was or will be the answer of ours.
-	for j := i + 1; j < len(tl.routes) && tl.snapshots[j].from.Sub(s.at) < patience; j++ {
-		if tl.routes[j].allows(d.endpoint, d.member) != ours {
-			d.kind, d.lasted = etcdLate, tl.snapshots[j].from.Sub(s.at)
-			return true
+	// Late means: what the other side says was or will be the answer of ours. The nearest
+	// such moment is taken.
+	near := patience
+	for j, other := range tl.routes {
+		if other.allows(d.endpoint, d.member) == ours {
+			continue
+		}
+		apart := tl.snapshots[j].from.Sub(s.at)
+		if j < i {
+			apart = s.at.Sub(tl.snapshots[j].until)
+		}
+		if apart < near {
+			d.kind, near = late, apart
 		}
 	}
-	for j := i - 1; j >= 0 && s.at.Sub(tl.snapshots[j].until) < patience; j-- {
-		if tl.routes[j].allows(d.endpoint, d.member) != ours {
-			d.kind, d.lasted = patroniLate, s.at.Sub(tl.snapshots[j].until)
-			return true
-		}
-	}
-	return false
+	d.lasted = near
+	return d.kind != ""
 }
