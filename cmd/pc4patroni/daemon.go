@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -29,12 +30,21 @@ type daemon struct {
 	*program
 	engine   *resource.Engine
 	notifier *notifier
+	listener net.Listener // of -listen, or nil
 	stores   atomic.Pointer[stores]
 	shutdown atomic.Int64 // -shutdown-timeout
 }
 
 // daemon keeps the files true until ctx is done, which is no error.
 func (p *program) daemon(ctx context.Context) error {
+	listener, err := p.listen(ctx)
+	if err != nil {
+		return err
+	}
+	if listener != nil {
+		defer listener.Close() // the server has closed it, if there was one
+		p.changeText = changeText(isLoopback(listener.Addr()))
+	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -54,6 +64,7 @@ func (p *program) daemon(ctx context.Context) error {
 	}
 	d.engine = resource.NewEngine(opts, p.engineOptions(), d.open)
 	d.notifier = p.newNotifier(d.engine, d.shutdownTimeout)
+	d.listener = listener
 	p.log.Info("started", "resources", len(set.Resources), "confdir", p.settings.ConfDir)
 	return d.run(ctx, set, hangup)
 }
@@ -64,6 +75,9 @@ func (d *daemon) run(stop context.Context, set *resource.Set, hangup <-chan os.S
 	defer cancel()
 	reading, stopReading := context.WithCancel(stop)
 	defer stopReading()
+	// Who asks is told as long as the engine works.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(stop))
+	defer stopServing()
 	finished := make(chan struct{})
 	var err error // of the engine; only after finished
 	go func() {
@@ -72,6 +86,10 @@ func (d *daemon) run(stop context.Context, set *resource.Set, hangup <-chan os.S
 	}()
 	var beside sync.WaitGroup
 	beside.Go(func() { d.notifier.run(stop, finished) })
+	if d.listener != nil {
+		handler := newHandler(newMonitor(d.engine, hostName()), d.settings.Listen, d.listener.Addr())
+		beside.Go(func() { serveStatus(serving, d.listener, handler, d.log) })
+	}
 	beside.Go(func() { d.serve(reading, hangup) })
 
 	if !endsAfter(hard, finished) {
@@ -79,6 +97,7 @@ func (d *daemon) run(stop context.Context, set *resource.Set, hangup <-chan os.S
 		return errors.Join(cutShort(hard), errors.New("something hangs and was not waited for; the next start puts right what it left"))
 	}
 	stopReading()
+	stopServing()
 	beside.Wait()
 	if err != nil {
 		return &configError{err}

@@ -120,6 +120,8 @@ type program struct {
 	log      *slog.Logger
 	level    *slog.LevelVar // of log
 	stdout   io.Writer
+	// changeText makes what the status page shows of a change; nil without page.
+	changeText func(old, now []byte, public bool) string
 }
 
 // configError is an error in the configuration: nothing was tried.

@@ -24,6 +24,7 @@ func (p *program) resourceOptions(stores *stores) resource.Options {
 		Backend:       stores.key,
 		Getenv:        p.forTemplates,
 		Environ:       p.forCommands(),
+		Diff:          p.changeText,
 		Logger:        p.log,
 	}
 }
