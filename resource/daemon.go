@@ -198,7 +198,7 @@ func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (
 func (e *Engine) advanceFeeds(stop context.Context, g, next *generation) {
 	all := next.units()
 	for key, backend := range next.opened {
-		f := &feed{backend: backend, routes: newRoutes(all, key), daemon: next.daemon, log: e.log}
+		f := &feed{backend: backend, routes: newRoutes(all, key), daemon: next.daemon, log: e.log.With("backend", key)}
 		if old := g.feeds[key]; old != nil {
 			if next.daemon == g.daemon && slices.Equal(old.feed.routes.all, f.routes.all) {
 				next.feeds[key] = old
