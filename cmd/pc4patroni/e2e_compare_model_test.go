@@ -118,11 +118,11 @@ func (c *cluster) listed(t *testing.T, namespace string, scopes ...string) [][]l
 func (c *cluster) shown(t *testing.T, prefix string) []shownCluster {
 	t.Helper()
 	got := apply(t, 0, "-show", "-o", "json", "-node", c.etcd.url, "-prefix", prefix)
-	var all []shownCluster
+	var all struct{ Clusters []shownCluster }
 	if err := json.Unmarshal([]byte(got.stdout), &all); err != nil {
 		t.Fatalf("-show -o json: %v", err)
 	}
-	return all
+	return all.Clusters
 }
 
 // rendered is what the template functions say of all clusters below a prefix.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"pc4patroni/backends"
@@ -24,33 +25,41 @@ type reading struct {
 	backend string // its key
 	paths   []string
 	values  map[string]string
+	err     error // why there are no values, wrapping errUnreachable
 }
 
-// read loads, for -show and -dump, what lies below -prefix in the global
-// backend or, without a prefix, what the resources would load, backend by
-// backend.
+// read loads, for -dump, what lies below -prefix in the global backend or,
+// without a prefix, what the resources would load, backend by backend.
 func (p *program) read(ctx context.Context) ([]reading, error) {
 	stores := newStores(p.settings, p.log)
-	readings, err := p.toRead(stores)
+	var set *resource.Set
+	if p.settings.Prefix == "" {
+		var err error
+		if set, err = p.loadToRead(stores); err != nil {
+			return nil, err
+		}
+		for _, broken := range set.Broken {
+			p.log.Error("resource cannot be used", "resource", broken.Name, "err", broken.Err)
+		}
+		if len(set.Resources) == 0 {
+			return nil, &configError{errors.New("no resource can be used; name the keys with -prefix")}
+		}
+	}
+	readings, err := p.toRead(stores, set)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.settings.Wait)
-	defer cancel()
-	for i := range readings {
-		r := &readings[i]
-		if r.values, err = p.readOne(ctx, stores, r); err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", errUnreachable, r.backend, err)
+	p.readAll(ctx, stores, readings)
+	for _, r := range readings {
+		if r.err != nil {
+			return nil, r.err
 		}
 	}
 	return readings, nil
 }
 
-func (p *program) toRead(stores *stores) ([]reading, error) {
-	if p.settings.Prefix != "" {
-		key, err := stores.key(nil, nil)
-		return []reading{{backend: key, paths: []string{backends.Join(p.settings.Prefix, "/")}}}, err
-	}
+// loadToRead loads the resources that say what to read.
+func (p *program) loadToRead(stores *stores) (*resource.Set, error) {
 	set, err := resource.Load(p.resourceOptions(stores))
 	if errors.Is(err, resource.ErrNoResources) {
 		return nil, &configError{fmt.Errorf("%w; or name the keys with -prefix", err)}
@@ -58,21 +67,42 @@ func (p *program) toRead(stores *stores) ([]reading, error) {
 	if err != nil {
 		return nil, &configError{err}
 	}
-	for _, broken := range set.Broken {
-		p.log.Error("resource cannot be used", "resource", broken.Name, "err", broken.Err)
+	return set, nil
+}
+
+// toRead says what the resources of the set load from which backend or, without
+// a set, what lies below -prefix in the global one.
+func (p *program) toRead(stores *stores, set *resource.Set) ([]reading, error) {
+	if set == nil {
+		key, err := stores.key(nil, nil)
+		return []reading{{backend: key, paths: []string{backends.Join(p.settings.Prefix, "/")}}}, err
 	}
 	paths := make(map[string][]string)
 	for _, r := range set.Resources {
 		paths[r.Backend] = append(paths[r.Backend], r.Paths...)
-	}
-	if len(paths) == 0 {
-		return nil, &configError{errors.New("no resource can be used; name the keys with -prefix")}
 	}
 	var readings []reading
 	for _, key := range slices.Sorted(maps.Keys(paths)) {
 		readings = append(readings, reading{backend: key, paths: backends.Minimize(paths[key])})
 	}
 	return readings, nil
+}
+
+// readAll reads from all backends at once, for as long as -wait says.
+func (p *program) readAll(ctx context.Context, stores *stores, readings []reading) {
+	ctx, cancel := context.WithTimeout(ctx, p.settings.Wait)
+	defer cancel()
+	var reads sync.WaitGroup
+	for i := range readings {
+		reads.Go(func() {
+			r := &readings[i]
+			var err error
+			if r.values, err = p.readOne(ctx, stores, r); err != nil {
+				r.err = fmt.Errorf("%w: %s: %w", errUnreachable, r.backend, err)
+			}
+		})
+	}
+	reads.Wait()
 }
 
 // readOne tries until ctx is done, or until trying again would be of no use.

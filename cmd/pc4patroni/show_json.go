@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"pc4patroni/funcs/patroni"
+	"pc4patroni/resource"
+)
+
+// shownJSON is what -show prints for programs. Its names are a promise, as are
+// those of a cluster: they may become more, and none is taken away.
+type shownJSON struct {
+	Clusters  []json.RawMessage `json:"clusters"`
+	Resources []resourceJSON    `json:"resources"`
+}
+
+// resourceJSON is a resource for programs. Members are named; they stand in
+// full in the clusters.
+type resourceJSON struct {
+	Name    string   `json:"name"`
+	File    string   `json:"file"`
+	Src     string   `json:"src"`
+	Dest    string   `json:"dest"`
+	Backend string   `json:"backend"`
+	Prefix  string   `json:"prefix"`
+	Paths   []string `json:"paths"`
+	// Keys is how many keys the template sees, and Sees the clusters that they
+	// make.
+	Keys int        `json:"keys"`
+	Sees []seenJSON `json:"sees"`
+	// State is "in sync", "pending" (it would change), "held", "failed" or
+	// "waiting" (the backend was not read).
+	State      string      `json:"state"`
+	Error      string      `json:"error"`
+	ReloadOwed bool        `json:"reload_owed"`
+	Change     *changeJSON `json:"change"`
+}
+
+// seenJSON is a cluster as the template functions give it to one resource.
+type seenJSON struct {
+	Path          string     `json:"path"`
+	Scope         string     `json:"scope"`
+	Group         *int       `json:"group"`
+	Primary       *string    `json:"primary"`
+	Promoted      *string    `json:"promoted"`
+	StandbyLeader *string    `json:"standby_leader"`
+	Readers       []string   `json:"readers"`
+	Groups        []seenJSON `json:"groups"`
+}
+
+// changeJSON is what a pass would do.
+type changeJSON struct {
+	New          bool     `json:"new"`
+	LinesRemoved int      `json:"lines_removed"`
+	LinesAdded   int      `json:"lines_added"`
+	Metadata     []string `json:"metadata"`
+	Reload       string   `json:"reload"`
+}
+
+// writeJSON prints for programs.
+func (s *showing) writeJSON(w *bytes.Buffer) error {
+	shown := shownJSON{Clusters: []json.RawMessage{}, Resources: []resourceJSON{}}
+	for _, c := range s.clusters {
+		text, err := clusterJSON(c.backend, c.Cluster)
+		if err != nil {
+			return err
+		}
+		shown.Clusters = append(shown.Clusters, text)
+	}
+	for _, r := range s.resources {
+		shown.Resources = append(shown.Resources, r.json())
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(shown)
+}
+
+// clusterJSON is the cluster's own JSON with the backend in front.
+func clusterJSON(backend string, c *patroni.Cluster) (json.RawMessage, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	name, err := json.Marshal(backend)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat([]byte(`{"backend":`), name, []byte(","), bytes.TrimPrefix(text, []byte("{"))), nil
+}
+
+func (v *resourceView) json() resourceJSON {
+	j := resourceJSON{
+		Name: v.result.Name, File: v.result.File, Dest: v.result.Dest, Paths: []string{}, Keys: v.keys, Sees: []seenJSON{},
+		State: v.result.State.String(), ReloadOwed: v.result.ReloadOwed,
+	}
+	if v.result.Err != nil {
+		j.Error = v.result.Err.Error()
+	}
+	if r := v.declared; r != nil {
+		j.Src, j.Backend, j.Prefix, j.Paths = r.Src, r.Backend, r.Prefix, r.Paths
+	}
+	for _, c := range v.clusters {
+		j.Sees = append(j.Sees, seen(c))
+	}
+	if change := v.result.Change; change != nil {
+		j.Change = &changeJSON{New: change.New, Metadata: append([]string{}, change.Metadata...), Reload: change.Reload}
+		j.Change.LinesRemoved, j.Change.LinesAdded = lineChanges(change)
+	}
+	return j
+}
+
+func seen(c *patroni.Cluster) seenJSON {
+	j := seenJSON{
+		Path: c.Path, Scope: c.Scope, Primary: memberName(c.Primary), Promoted: memberName(c.Promoted()),
+		StandbyLeader: memberName(c.StandbyLeader), Readers: []string{}, Groups: []seenJSON{},
+	}
+	if c.GroupNumber >= 0 {
+		j.Group = &c.GroupNumber
+	}
+	for _, m := range c.Readers {
+		j.Readers = append(j.Readers, m.Name)
+	}
+	for _, group := range c.Groups {
+		j.Groups = append(j.Groups, seen(group))
+	}
+	return j
+}
+
+func memberName(m *patroni.Member) *string {
+	if m == nil {
+		return nil
+	}
+	return &m.Name
+}
+
+// lineChanges counts the lines that a diff would show.
+func lineChanges(change *resource.Change) (removed, added int) {
+	if !isText(change.Old) || !isText(change.Now) {
+		return 0, 0
+	}
+	_, hunks, _ := strings.Cut(udiff.Unified("", "", string(change.Old), string(change.Now)), "\n@@")
+	for line := range strings.Lines(hunks) {
+		switch line[0] {
+		case '-':
+			removed++
+		case '+':
+			added++
+		}
+	}
+	return removed, added
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pc4patroni/backends"
+	"pc4patroni/funcs"
+	"pc4patroni/funcs/patroni"
+	"pc4patroni/resource"
+)
+
+// resourceView is what a resource sees, and what a pass would do to its file.
+type resourceView struct {
+	declared *resource.Resource // nil if the resource file is broken
+	result   resource.Result
+	keys     int                // how many it sees
+	clusters []*patroni.Cluster // as its template gets them
+}
+
+// viewResources renders and compares every resource as -noop does, with the
+// keys that have been read already.
+func (p *program) viewResources(ctx context.Context, stores *stores, set *resource.Set, readings []reading) ([]resourceView, error) {
+	opts := p.resourceOptions(stores)
+	opts.Noop, opts.Logger = true, nil // what would be logged is printed
+	byBackend := make(map[string]reading)
+	for _, r := range readings {
+		byBackend[r.backend] = r
+	}
+	open := func(key string) (backends.Backend, error) { return asRead{byBackend[key]}, nil }
+	engine := resource.NewEngine(opts, resource.Daemon{}, open)
+	results := engine.Once(ctx, ctx, set, p.settings.Wait)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("interrupted: %w", context.Cause(ctx))
+	}
+	views := make([]resourceView, 0, len(results))
+	for _, result := range results {
+		v := resourceView{result: result}
+		if i := slices.IndexFunc(set.Resources, func(r *resource.Resource) bool { return r.File == result.File }); i >= 0 {
+			v.declared = set.Resources[i]
+			v.look(byBackend[v.declared.Backend].values)
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// look finds the clusters among the keys that the resource covers.
+func (v *resourceView) look(values map[string]string) {
+	store := funcs.NewStore()
+	for key, value := range values {
+		covered := func(p string) bool { return backends.Covers(p, key) }
+		if slices.ContainsFunc(v.declared.Paths, covered) {
+			store.Set(path.Join("/", strings.TrimPrefix(key, v.declared.Prefix)), value)
+		}
+	}
+	v.keys = store.Len()
+	v.clusters = store.Clusters(v.declared.Prefix)
+}
+
+// asRead is a backend that holds what was read from another.
+type asRead struct{ reading }
+
+var _ backends.Backend = asRead{}
+
+func (r asRead) Load(context.Context, []string) (backends.Snapshot, error) {
+	if r.err != nil {
+		// Trying again has been done already.
+		return backends.Snapshot{}, fmt.Errorf("%w: %w", backends.ErrDenied, r.err)
+	}
+	return backends.Snapshot{Values: r.values}, nil
+}
+
+func (r asRead) Follow(context.Context, []string, backends.Version, func(backends.Batch) error) error {
+	return errors.New("what was read once cannot be followed")
+}
+
+func (r asRead) Close() error { return nil }
+
+// printResource prints how the file stands and, below it, what the template
+// sees.
+func printResource(w *bytes.Buffer, v *resourceView) {
+	title := visible(filepath.Base(v.result.File))
+	if v.declared == nil {
+		writeFolded(w, 0, 4, title+" cannot be used")
+		for line := range strings.SplitSeq(v.result.Err.Error(), "\n") {
+			writeFolded(w, 2, 4, visible(line))
+		}
+		return
+	}
+	writeFolded(w, 0, 4, title+" -> "+visible(v.result.Dest))
+	writeFolded(w, 2, 4, visible(v.standing()))
+	for _, line := range v.sights() {
+		writeFolded(w, 2, 4, visible(line))
+	}
+}
+
+// standing says how the file is, compared with what it should be.
+func (v *resourceView) standing() string {
+	reason := ""
+	if v.result.Err != nil {
+		reason = strings.ReplaceAll(v.result.Err.Error(), "\n", "; ")
+	}
+	switch v.result.State {
+	case resource.InSync:
+		return "in sync"
+	case resource.Held:
+		return "held, stays as it is: " + reason
+	case resource.Waiting:
+		return "stays as it is, the backend was not read"
+	case resource.Pending:
+		return v.pending()
+	default:
+		return v.result.State.String() + ": " + reason
+	}
+}
+
+// pending says what would change.
+func (v *resourceView) pending() string {
+	change := v.result.Change
+	var parts []string
+	removed, added := lineChanges(change)
+	switch {
+	case change.New:
+		parts = append(parts, "would be created")
+	case removed+added > 0:
+		parts = append(parts, fmt.Sprintf("would change, -%d +%d lines", removed, added))
+	case !bytes.Equal(change.Old, change.Now):
+		parts = append(parts, "would change")
+	}
+	for _, what := range change.Metadata {
+		parts = append(parts, "would change, "+what)
+	}
+	switch {
+	case len(parts) == 0:
+		return "in sync, but its reload is owed"
+	case change.Reload == "":
+	case strings.Contains(strings.TrimSpace(change.Reload), "\n"):
+		parts = append(parts, "then its reload_cmd")
+	default:
+		parts = append(parts, "then "+strings.TrimSpace(change.Reload))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sights says what the template sees, in as few words as will do.
+func (v *resourceView) sights() []string {
+	switch {
+	case v.result.State == resource.Waiting:
+		return nil
+	case len(v.clusters) == 0 && v.keys > 0:
+		return []string{fmt.Sprintf("sees %s below %s and no cluster", count(v.keys, "key"), v.declared.Prefix)}
+	case len(v.clusters) == 0:
+		return []string{fmt.Sprintf("sees no key below %s", v.declared.Prefix)}
+	}
+	if len(v.clusters) == 1 {
+		return seesCluster(v.clusters[0])
+	}
+	var scopes, headless []string
+	for _, c := range v.clusters {
+		scopes = append(scopes, c.Scope)
+		if !isLed(c) {
+			headless = append(headless, c.Scope)
+		}
+	}
+	lines := []string{fmt.Sprintf("sees %d clusters: %s", len(scopes), strings.Join(scopes, ", "))}
+	if len(headless) > 0 {
+		lines = append(lines, "without a leader: "+strings.Join(headless, ", "))
+	}
+	return lines
+}
+
+// isLed tells whether the cluster, or each of its groups, has a usable leader.
+func isLed(c *patroni.Cluster) bool {
+	if c.Citus() {
+		return !slices.ContainsFunc(c.Groups, func(g *patroni.Cluster) bool { return g.Leader == nil })
+	}
+	return c.Leader != nil
+}
+
+// seesCluster names those whom a template would use.
+func seesCluster(c *patroni.Cluster) []string {
+	if c.Citus() {
+		var lines []string
+		for _, group := range c.Groups {
+			lines = append(lines, fmt.Sprintf("sees %s group %d: %s", c.Scope, group.GroupNumber, whomToUse(group)))
+		}
+		return lines
+	}
+	return []string{"sees " + c.Scope + ": " + whomToUse(c)}
+}
+
+func whomToUse(c *patroni.Cluster) string {
+	leader := "no primary"
+	switch {
+	case c.StandbyLeader != nil:
+		leader = "standby leader " + c.StandbyLeader.Name
+	case c.StandbyCluster:
+		leader = "no standby leader"
+	case c.Primary != nil && !c.Primary.Promoted:
+		leader = "primary " + c.Primary.Name + " (not promoted yet)"
+	case c.Primary != nil:
+		leader = "primary " + c.Primary.Name
+	}
+	var readers []string
+	for _, m := range c.Readers {
+		readers = append(readers, m.Name)
+	}
+	if len(readers) == 0 {
+		return leader + "; no readers"
+	}
+	return leader + "; readers " + strings.Join(readers, ", ")
+}
+
+// count is a number and what it counts.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
