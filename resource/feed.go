@@ -108,12 +108,8 @@ func (f *feed) follow(ctx context.Context, paths []string, version backends.Vers
 		sleep(ctx, f.daemon.Interval)
 		return reasonInterval, nil
 	}
-	// Not a deadline: gRPC tells the server of it, which may end the watch a
-	// little earlier than we would, and that looks like a broken connection.
-	reconcile, cancel := context.WithCancel(ctx)
+	reconcile, cancel := context.WithTimeout(ctx, f.daemon.Interval)
 	defer cancel()
-	timer := time.AfterFunc(f.daemon.Interval, cancel)
-	defer timer.Stop()
 	sink := func(b backends.Batch) error {
 		f.routes.deliver(b.Changes, time.Now())
 		f.pulse.busy(feedSilence)

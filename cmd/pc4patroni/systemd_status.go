@@ -13,9 +13,11 @@ import (
 const (
 	// mentioned is how many resources the status names.
 	mentioned = 3
-	// errorShown is how many characters of an error the status shows. A message
-	// to systemd may have 4096 bytes in all.
-	errorShown = 160
+	// errorShown is how many characters of an error the status shows.
+	errorShown = 240
+	// wordsShown is how many bytes the status has at most. systemd does not read
+	// a message of more than 4096.
+	wordsShown = 3000
 )
 
 // statusWords says in one line how the daemon is doing: what systemctl status
@@ -39,7 +41,11 @@ func statusWords(status resource.Status) string {
 		}
 		clauses = append(clauses, fmt.Sprintf("%s away since %s: %s", oneLine(key), b.Since.Format("2006-01-02 15:04:05"), oneLine(b.Err.Error())))
 	}
-	return strings.Join(clauses, "; ")
+	words := strings.Join(clauses, "; ")
+	if len(words) > wordsShown {
+		words = strings.ToValidUTF8(words[:wordsShown], "") + "..."
+	}
+	return words
 }
 
 // countWords counts what runs. A resource whose new version is broken goes on

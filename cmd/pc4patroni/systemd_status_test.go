@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pc4patroni/resource"
 )
@@ -60,5 +62,19 @@ func TestStatusWords(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestStatusWordsFit is about the limit of a message to systemd.
+func TestStatusWordsFit(t *testing.T) {
+	status := resource.Status{Backends: map[string]resource.BackendStatus{}}
+	for i := range 100 {
+		name := fmt.Sprint(i, strings.Repeat("ß", 1000))
+		status.Results = append(status.Results, resource.Result{Name: name, State: resource.Failed, Err: errors.New(name)})
+		status.Backends[name] = resource.BackendStatus{Err: errors.New(name)}
+	}
+	got := statusWords(status)
+	if len(got) > 4096-100 || !utf8.ValidString(got) || !strings.HasSuffix(got, "...") {
+		t.Errorf("%d bytes, valid UTF-8: %v, end: %q", len(got), utf8.ValidString(got), got[max(0, len(got)-10):])
 	}
 }
