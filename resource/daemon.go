@@ -79,6 +79,7 @@ type update struct {
 // error is about a backend that cannot be used at all; one that is merely away
 // is waited for.
 func (e *Engine) Run(stop, hard context.Context, set *Set) error {
+	defer e.renderers.rest()
 	e.pulse.beat()
 	none := &generation{set: &Set{}, replaced: make(chan struct{})}
 	g, err := e.advance(stop, hard, none, update{opts: e.opts, daemon: e.daemon, set: set})
@@ -157,7 +158,7 @@ func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (
 		replaced: make(chan struct{}),
 	}
 	next.set = keepBroken(g.set, up.set)
-	units := newUnits(next.set.Resources, &next.opts, e.commands, next.daemon.Interval)
+	units := newUnits(next.set.Resources, &next.opts, e.commands, e.renderers, next.daemon.Interval)
 	opened, err := e.openAll(g.opened, backendKeys(units))
 	if err != nil {
 		return nil, err

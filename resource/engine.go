@@ -32,12 +32,13 @@ var ErrUnusable = errors.New("backend cannot be used")
 // Engine applies the resources of a set. Its methods may be called by several
 // goroutines, Once and Run by one at a time.
 type Engine struct {
-	opts     Options
-	daemon   Daemon
-	open     func(key string) (backends.Backend, error)
-	commands *commands
-	history  *history
-	log      *slog.Logger
+	opts      Options
+	daemon    Daemon
+	open      func(key string) (backends.Backend, error)
+	commands  *commands
+	renderers *renderers
+	history   *history
+	log       *slog.Logger
 
 	pulse pulse         // of Run
 	wake  chan struct{} // has Run take a turn
@@ -61,15 +62,16 @@ type Daemon struct {
 // key names; see Options.Backend.
 func NewEngine(opts Options, daemon Daemon, open func(key string) (backends.Backend, error)) *Engine {
 	return &Engine{
-		opts:     opts,
-		daemon:   daemon,
-		open:     open,
-		commands: newCommands(opts.Environ, commandsAtOnce),
-		history:  &history{},
-		log:      opts.logger(),
-		wake:     make(chan struct{}, 1),
-		ready:    make(chan struct{}),
-		updates:  make(chan update),
+		opts:      opts,
+		daemon:    daemon,
+		open:      open,
+		commands:  newCommands(opts.Environ, commandsAtOnce),
+		renderers: &renderers{},
+		history:   &history{},
+		log:       opts.logger(),
+		wake:      make(chan struct{}, 1),
+		ready:     make(chan struct{}),
+		updates:   make(chan update),
 	}
 }
 
@@ -78,7 +80,8 @@ func NewEngine(opts Options, daemon Daemon, open func(key string) (backends.Back
 // reached it waits up to wait in all. When stop is done no new work begins; a
 // running command may finish for as long as hard lasts.
 func (e *Engine) Once(stop, hard context.Context, set *Set, wait time.Duration) []Result {
-	units := newUnits(set.Resources, &e.opts, e.commands, 0)
+	defer e.renderers.rest()
+	units := newUnits(set.Resources, &e.opts, e.commands, e.renderers, 0)
 	if !e.opts.Noop {
 		removeAllLeftovers(units, e.log)
 	}

@@ -50,10 +50,14 @@ func (u *unit) render(r *tracked, have fileState) (content, error) {
 
 // execute renders the template as of now into want.
 func (u *unit) execute(r *tracked, want *content, now time.Time) error {
-	data, err := r.source.execute(func(env *funcs.Env) {
-		env.Store, env.Prefix, env.Getenv = r.store, r.Prefix, u.opts.Getenv
-		env.Now = func() time.Time { return now }
-	}, func(env *funcs.Env) { r.usesTime = env.UsedTime })
+	var data []byte
+	var err error
+	u.renderers.do(func() {
+		data, err = r.source.execute(func(env *funcs.Env) {
+			env.Store, env.Prefix, env.Getenv = r.store, r.Prefix, u.opts.Getenv
+			env.Now = func() time.Time { return now }
+		}, func(env *funcs.Env) { r.usesTime = env.UsedTime })
+	})
 	u.logProblems(r)
 	if err != nil {
 		return &heldError{err}

@@ -31,6 +31,7 @@ const (
 type unit struct {
 	opts      *Options
 	commands  *commands
+	renderers *renderers
 	log       *slog.Logger
 	interval  time.Duration // between comparisons with the disk; zero is never
 	reloadCmd string        // "" is none
@@ -53,7 +54,7 @@ type unit struct {
 }
 
 // newUnits groups resources by their reload command.
-func newUnits(resources []*Resource, opts *Options, c *commands, interval time.Duration) []*unit {
+func newUnits(resources []*Resource, opts *Options, c *commands, rs *renderers, interval time.Duration) []*unit {
 	var units []*unit
 	byCommand := map[string]*unit{}
 	for _, res := range resources {
@@ -62,6 +63,7 @@ func newUnits(resources []*Resource, opts *Options, c *commands, interval time.D
 			u = &unit{
 				opts:      opts,
 				commands:  c,
+				renderers: rs,
 				log:       opts.logger(),
 				interval:  interval,
 				reloadCmd: res.ReloadCmd,
