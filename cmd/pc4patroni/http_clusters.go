@@ -163,11 +163,7 @@ func newPageMember(m *patroni.Member) pageMember {
 	if m.Timeline > 0 {
 		v.Timeline = strconv.FormatInt(m.Timeline, 10)
 	}
-	switch {
-	case m.IsLeader:
-	case m.Lag.Known() && m.Lag < 1024:
-		v.Lag = inWords(m.Lag) + " B"
-	default:
+	if !m.IsLeader {
 		v.Lag = inWords(m.Lag)
 	}
 	if m.Problem != "" {

@@ -62,7 +62,7 @@ func shorten(unified string) string {
 		return unified
 	}
 	cut := strings.LastIndexByte(unified[:diffShown], '\n') + 1
-	if cut == 0 {
+	if lines := unified[:cut]; !strings.Contains(lines, "\n+") && !strings.Contains(lines, "\n-") {
 		return "not shown: a line is too long"
 	}
 	// A copy, so that the rest is not kept with it.

@@ -95,7 +95,9 @@ func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 		Starting: len(status.Backends) == 0,
 	}
 	census := m.clusters(r.Context())
-	p.Silent = census.silent
+	for _, name := range census.silent {
+		p.Silent = append(p.Silent, printable(name))
+	}
 	p.Clusters = newPageClusters(census.clusters, query.Get("cluster"))
 	if chosen := query.Get("cluster"); chosen != "" {
 		p.RefreshQuery = "cluster=" + url.QueryEscape(chosen) + "&"

@@ -194,8 +194,6 @@ func lagWords(m *patroni.Member) string {
 		return ""
 	case !m.Lag.Known():
 		return "lag unknown"
-	case m.Lag < 1024:
-		return inWords(m.Lag) + " B behind"
 	}
 	return inWords(m.Lag) + " behind"
 }
