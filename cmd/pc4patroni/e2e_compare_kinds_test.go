@@ -1,12 +1,15 @@
 package main_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pc4patroni/funcs/patroni"
 )
 
 // kind is a reason why the answer from etcd is another than Patroni's own. Those below
@@ -142,11 +145,20 @@ func (tl timeline) explain(i int, s sample, got answer, ours bool, d *difference
 		}
 		return true
 	}
+	question := d.endpoint
+	if r.allows("replica", d.member) != s.answers[d.member]["replica"].yes() {
+		if !tl.stale(i, s, got, d.member) {
+			return false
+		}
+		if strings.HasPrefix(question, "replica?") {
+			question = "replica" // Who is none has no lag.
+		}
+	}
 	// Late means: what the other side says was or will be the answer of ours. The nearest
 	// such moment is taken.
 	near := patience
 	for j, other := range tl.routes {
-		if other.allows(d.endpoint, d.member) == ours {
+		if other.allows(question, d.member) == ours {
 			continue
 		}
 		apart := tl.snapshots[j].from.Sub(s.at)
@@ -159,4 +171,27 @@ func (tl timeline) explain(i int, s sample, got answer, ours bool, d *difference
 	}
 	d.lasted = near
 	return d.kind != ""
+}
+
+// stale tells whether a member's key says something else of it than the member itself
+// does at the time of a sample: only then can it be late about who is a replica. The REST
+// API does not tell tags, so a key whose tags change soon counts as well.
+func (tl timeline) stale(i int, s sample, got answer, member string) bool {
+	key := func(j int) *patroni.Member {
+		return cmp.Or(patroni.Decode(namespace+s.scope, tl.snapshots[j].keys).Member(member), &patroni.Member{})
+	}
+	now := key(i)
+	role := got.Role
+	if role == "master" {
+		role = patroni.RolePrimary
+	}
+	if now.Role != role || now.State != got.State {
+		return true
+	}
+	for j := i + 1; j < len(tl.snapshots) && tl.snapshots[j].from.Sub(s.at) < patience; j++ {
+		if key(j).NoLoadBalance != now.NoLoadBalance {
+			return true
+		}
+	}
+	return false
 }

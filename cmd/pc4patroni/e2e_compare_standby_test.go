@@ -18,6 +18,9 @@ func startStandbyCluster(t *testing.T, of *cluster, scope string) *cluster {
 	t.Helper()
 	who := owner(t)
 	dr := &cluster{dir: of.dir, scope: scope, etcd: of.etcd}
+	// The base backup begins with a checkpoint, which PostgreSQL would spread over minutes
+	// if there was much to write.
+	of.sql(t, of.primary(t).PG, "checkpoint")
 	upstream := fmt.Sprintf("    standby_cluster: {host: 127.0.0.1, port: %d}\n    postgresql:", of.primary(t).PG)
 	for _, name := range []string{"dr1", "dr2"} {
 		home := filepath.Join(dr.dir, name)

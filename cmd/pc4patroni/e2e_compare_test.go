@@ -54,7 +54,7 @@ func TestComparison(t *testing.T) {
 		})
 	}
 
-	phase("at rest", func(t *testing.T) { compareAtRest(t, c, s, found) })
+	phase("at rest", func(t *testing.T) { compareAtRest(t, c, s, r, found) })
 	phase("switchover", func(t *testing.T) {
 		p := c.primary(t)
 		s.during(t, "switchover", c, func() {
@@ -115,7 +115,7 @@ func decode(t *testing.T, r *recording, c *cluster) *patroni.Cluster {
 }
 
 // compareAtRest goes through what members say of themselves: tags and lag.
-func compareAtRest(t *testing.T, c *cluster, s *sampler, found differences) {
+func compareAtRest(t *testing.T, c *cluster, s *sampler, r *recording, found differences) {
 	s.once(t, "healthy", c)
 	compareLive(t, c, s, "healthy", found)
 	p := c.primary(t)
@@ -149,6 +149,10 @@ func compareAtRest(t *testing.T, c *cluster, s *sampler, found differences) {
 	eventually(t, 20*time.Second, "the replica is behind", func() error {
 		if got := behind.ask(t.Context(), "GET", "/replica?lag="+lagLimit, ""); got.yes() {
 			return fmt.Errorf("it replayed %d, status is %s", got.WAL.Replayed, c.key(t, "status"))
+		}
+		// Its key tells in the next cycle that it has received everything.
+		if m := decode(t, r, c).Member(behind.Name); m.ReceiveLag > 1<<20 {
+			return fmt.Errorf("it has yet to receive %d bytes", m.ReceiveLag)
 		}
 		return nil
 	})
