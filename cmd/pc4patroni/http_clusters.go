@@ -18,7 +18,6 @@ const clustersInFull = 12
 type pageClusters struct {
 	Count    int
 	Troubled int
-	Chosen   string // the path of the only one that is shown, or ""
 	Full     []pageCluster
 	Rows     []pageCluster
 }
@@ -29,7 +28,8 @@ type pageCluster struct {
 	Troubles             []string
 	Leader               string
 	Members              []pageMember
-	Healthy              int // members that run
+	Healthy              int    // members that run
+	Lag                  string // the largest of those; "" without a leader, who it is about
 	Picture              *picture
 }
 
@@ -51,7 +51,7 @@ func newPageClusters(clusters []located, chosen string) pageClusters {
 		}
 	}
 	if i := slices.IndexFunc(all, func(c pageCluster) bool { return c.Path == chosen }); chosen != "" && i >= 0 {
-		v.Chosen, v.Full = chosen, all[i:i+1]
+		v.Full = all[i : i+1]
 	} else if len(all) <= clustersInFull {
 		v.Full = all
 	} else {
@@ -85,11 +85,16 @@ func newPageCluster(backend string, c *patroni.Cluster) pageCluster {
 	if c.GroupNumber >= 0 {
 		v.Title = fmt.Sprintf("%s, group %d", c.Scope, c.GroupNumber)
 	}
+	var largest patroni.Bytes
 	for _, m := range c.Members {
 		if !isWeak(m) {
 			v.Healthy++
+			largest = max(largest, m.Lag)
 		}
 		v.Members = append(v.Members, newPageMember(m))
+	}
+	if c.Leader != nil {
+		v.Lag = inWords(largest)
 	}
 	return v
 }

@@ -29,12 +29,17 @@ const (
 	mostRefresh  = 3600
 )
 
+// resourcesInFull is how many resources one page shows with all that happened to
+// them. Of more, those that are not in sync are, and the others have a row each.
+const resourcesInFull = 12
+
 // page is what the template shows. All text in it can be printed.
 type page struct {
 	At            string
 	Host, Version string
 	Refresh       int    // seconds, or 0
 	RefreshQuery  string // of a link that changes nothing but Refresh
+	Chosen        bool   // one cluster or resource, by the query
 
 	Verdict  string
 	Trouble  bool
@@ -45,7 +50,13 @@ type page struct {
 	Clusters pageClusters
 	Backends []pageBackend
 
-	Resources []pageResource
+	Resources pageResources
+}
+
+// pageResources is what the page shows of all resources.
+type pageResources struct {
+	Count      int
+	Full, Rows []pageResource
 }
 
 type pageResource struct {
@@ -99,11 +110,12 @@ func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 		p.Silent = append(p.Silent, printable(name))
 	}
 	p.Clusters = newPageClusters(census.clusters, query.Get("cluster"))
-	if chosen := query.Get("cluster"); chosen != "" {
-		p.RefreshQuery = "cluster=" + url.QueryEscape(chosen) + "&"
-	}
-	for _, result := range status.Results {
-		p.Resources = append(p.Resources, newPageResource(result, records[result.File], now))
+	p.Resources = newPageResources(status.Results, records, query.Get("resource"), now)
+	for _, name := range []string{"cluster", "resource"} {
+		if chosen := query.Get(name); chosen != "" {
+			p.Chosen = true
+			p.RefreshQuery += name + "=" + url.QueryEscape(chosen) + "&"
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
 		p.Backends = append(p.Backends, newPageBackend(name, status.Backends[name], now))
@@ -159,6 +171,24 @@ func verdict(p *page) (words string, trouble bool) {
 		return "Every file is in sync; look at the clusters.", true
 	}
 	return "Every file is in sync.", false
+}
+
+// newPageResources shows the resource of a name and no other if there is one.
+func newPageResources(results []resource.Result, records map[string]resource.Record, chosen string, now time.Time) pageResources {
+	p := pageResources{Count: len(results)}
+	isChosen := func(r resource.Result) bool { return r.Name == chosen }
+	if chosen != "" && slices.ContainsFunc(results, isChosen) {
+		results = slices.DeleteFunc(slices.Clone(results), func(r resource.Result) bool { return !isChosen(r) })
+	}
+	for _, r := range results {
+		v := newPageResource(r, records[r.File], now)
+		if len(results) <= resourcesInFull || v.Class != "ok" && len(p.Full) < resourcesInFull {
+			p.Full = append(p.Full, v)
+		} else {
+			p.Rows = append(p.Rows, v)
+		}
+	}
+	return p
 }
 
 func newPageResource(r resource.Result, record resource.Record, now time.Time) pageResource {

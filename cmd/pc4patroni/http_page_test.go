@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -181,14 +182,32 @@ func TestPageOfManyClusters(t *testing.T) {
 	delete(values, "/service/c17/leader")
 	engine := &toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "all", Values: values}}}
 	text, elements := readPage(t, newTestMonitor(engine), "")
-	wantInOrder(t, text, "Every file is in sync; look at the clusters.", "Clusters|30", "c17", "no leader", "Cluster|Leader|Running|Remarks", "c00|db1|3 of 3", "c29|db1|3 of 3")
+	wantInOrder(t, text, "Every file is in sync; look at the clusters.", "Clusters|30", "c17", "no leader", "Cluster|Leader|Running|Largest lag|Remarks", "c00|db1|3 of 3|24 MiB", "c29|db1|3 of 3|24 MiB")
 	if n := len(slices.DeleteFunc(elements, func(e string) bool { return e != "svg" })); n != 1 {
 		t.Errorf("%d pictures, want that of the cluster in trouble", n)
 	}
 	text, _ = readPage(t, newTestMonitor(engine), "?cluster=/service/c03&refresh=1")
-	wantInOrder(t, text, "refreshed every 2 s", "All clusters", "c03", "db1|10.0.0.1:5432")
+	wantInOrder(t, text, "refreshed every 2 s", "Show everything", "c03", "db1|10.0.0.1:5432")
 	if strings.Contains(text, "c04") {
 		t.Error("the page of one cluster shows others")
+	}
+}
+
+func TestPageOfManyResources(t *testing.T) {
+	engine := &toldEngine{status: resource.Status{Backends: connected()}, records: map[string]resource.Record{}}
+	for i := range 30 {
+		name := fmt.Sprintf("r%02d", i)
+		engine.status.Results = append(engine.status.Results, resource.Result{Name: name, File: name, Dest: "/etc/" + name, State: resource.InSync})
+		engine.records[name] = resource.Record{Change: resource.LastChange{At: noon.Add(-5 * time.Minute)}, Reload: resource.Runs{Count: 1, Last: noon.Add(-time.Minute)}}
+	}
+	engine.status.Results[17].State, engine.status.Results[17].Err = resource.Held, errors.New("no primary")
+	text, _ := readPage(t, newTestMonitor(engine), "")
+	wantInOrder(t, text, "Resources|30", "r17|held|/etc/r17|no primary", "Resource|State|Last change|Last reload",
+		"r00|in sync|11:55:00|5 min ago|11:59:00|60 s ago", "r29|in sync")
+	text, _ = readPage(t, newTestMonitor(engine), "?resource=r05")
+	wantInOrder(t, text, "Show everything", "Resources|30", "r05|in sync|/etc/r05", "Last change|11:55:00")
+	if strings.Contains(text, "r06") {
+		t.Error("the page of one resource shows others")
 	}
 }
 
