@@ -217,7 +217,7 @@ func TestPageIsComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile("\\]\\(#([^)]*)\\)").FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(`\]\(#([^)]*)\)`).FindAllStringSubmatch(text, -1) {
 		if !strings.Contains(anchors(text), " "+m[1]+" ") {
 			t.Errorf("a link leads to #%s, which is no heading", m[1])
 		}
