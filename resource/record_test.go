@@ -182,3 +182,43 @@ func TestKeysWithoutRun(t *testing.T) {
 		t.Errorf("an engine that does not run has keys %v, silent %v", held, silent)
 	}
 }
+
+// TestAskingDisturbsNothing asks all the time while keys and configuration
+// change; it is for the race detector too.
+func TestAskingDisturbsNothing(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "true"`)
+	s.opts.Diff = shown
+	d := s.start(watching)
+	d.ready()
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan int, 2)
+	for range cap(asked) {
+		go func() {
+			n := 0
+			for ctx.Err() == nil {
+				d.engine.Keys(ctx)
+				d.engine.Records()
+				d.engine.Latency()
+				d.engine.Status()
+				n++
+			}
+			asked <- n
+		}()
+	}
+	for i := range 20 {
+		s.backend.put("/app/host", fmt.Sprintf("10.0.0.%d", i))
+		if i%5 == 0 {
+			s.write("conf.d/a.toml", plainResource+fmt.Sprintf("reload_cmd = \"true # %d\"", i))
+			d.update()
+		}
+		d.waitFile("a.conf", fmt.Sprintf("10.0.0.%d\n", i))
+	}
+	cancel()
+	if n := <-asked + <-asked; n < 10 {
+		t.Errorf("asked %d times only", n)
+	}
+	held, silent := d.engine.Keys(t.Context())
+	if len(held) != 1 || silent != nil || held[0].Values["/app/host"] != "10.0.0.19" {
+		t.Errorf("in the end the keys are %v, silent %v", held, silent)
+	}
+}
