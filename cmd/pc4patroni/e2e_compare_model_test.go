@@ -209,21 +209,32 @@ func compareLists(t *testing.T, where string, ours shownCluster, theirs []listed
 }
 
 // compareLive compares -show and patronictl on the keys that Patroni is using, as soon as
-// etcd holds still for as long as both take.
+// these hold still for as long as both take.
 func compareLive(t *testing.T, c *cluster, s *sampler, where string, found differences) {
 	t.Helper()
-	eventually(t, 30*time.Second, "etcd holds still for -show and patronictl", func() error {
-		before, err := s.revision(t.Context())
+	keys := func() (map[string]string, error) {
+		got, err := s.client.Get(t.Context(), namespace+c.scope+"/", clientv3.WithPrefix())
+		if err != nil {
+			return nil, err
+		}
+		values := map[string]string{}
+		for _, kv := range got.Kvs {
+			values[string(kv.Key)] = string(kv.Value)
+		}
+		return values, nil
+	}
+	eventually(t, 60*time.Second, "the keys hold still for -show and patronictl", func() error {
+		before, err := keys()
 		if err != nil {
 			return err
 		}
 		shown, listed := c.shown(t, namespace+c.scope), c.listed(t, namespace, c.scope)
-		after, err := s.revision(t.Context())
+		after, err := keys()
 		if err != nil {
 			return err
 		}
-		if before != after {
-			return fmt.Errorf("it went from revision %d to %d", before, after)
+		if diff := cmp.Diff(before, after); diff != "" {
+			return fmt.Errorf("they changed meanwhile:\n%s", diff)
 		}
 		if len(shown) != 1 {
 			t.Fatalf("%s: -show prints %d clusters", where, len(shown))

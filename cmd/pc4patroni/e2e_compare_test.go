@@ -221,6 +221,15 @@ func comparePaused(t *testing.T, c *cluster, s *sampler, found differences) {
 	compareLive(t, c, s, "promoted by hand", found)
 	s.during(t, "pause over", c, func() {
 		c.configure(t, `{"pause": null}`)
+		// Cloned anew, because whether pg_rewind is enough depends on what was written. The
+		// base backup begins with a checkpoint, which must not be spread over minutes.
+		c.sql(t, p.PG, "checkpoint")
+		eventually(t, 20*time.Second, "the second primary is cloned anew", func() error {
+			if got := byHand.ask(t.Context(), "POST", "/reinitialize", `{"force": true}`); !got.yes() {
+				return fmt.Errorf("POST /reinitialize: status %d", got.Code)
+			}
+			return nil
+		})
 		c.awaitHealthy(t)
 	})
 	s.once(t, "pause over", c)
