@@ -79,6 +79,55 @@ func TestFold(t *testing.T) {
 	}
 }
 
+func TestTable(t *testing.T) {
+	tests := []struct {
+		name string
+		rows [][]string
+		want string
+	}{
+		{"what fits stays in one line",
+			[][]string{{"MEMBER", "ADDRESS", "LAG"}, {"db1", "10.0.0.1:5432", ""}, {"db2", "10.0.0.2:5432", "24 MiB"}},
+			"" +
+				"  MEMBER  ADDRESS        LAG\n" +
+				"  db1     10.0.0.1:5432\n" +
+				"  db2     10.0.0.2:5432  24 MiB\n"},
+		{"names of Kubernetes leave the row aligned",
+			[][]string{
+				{"MEMBER", "ADDRESS", "ROLE", "STATE", "TL", "LAG"},
+				{"orders-0", "orders-0.orders.production.svc.cluster.local:5432", "leader", "running", "3", ""},
+				{"orders-1", "orders-1.orders.production.svc.cluster.local:5432", "replica", "streaming", "3", "24 MiB"},
+			},
+			"" +
+				"  MEMBER    ADDRESS  ROLE     STATE      TL  LAG\n" +
+				"  orders-0  orders-0.orders.production.svc.cluster.local:5432\n" +
+				"                     leader   running    3\n" +
+				"  orders-1  orders-1.orders.production.svc.cluster.local:5432\n" +
+				"                     replica  streaming  3   24 MiB\n"},
+		{"one long name leaves the others alone",
+			[][]string{{"MEMBER", "ADDRESS"}, {strings.Repeat("n", 90), "10.0.0.1:5432"}, {"db2", "10.0.0.2:5432"}},
+			"" +
+				"  MEMBER  ADDRESS\n" +
+				"  " + strings.Repeat("n", 78) + "\n" +
+				"  " + strings.Repeat("n", 12) + "\n" +
+				"          10.0.0.1:5432\n" +
+				"  db2     10.0.0.2:5432\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			table := table{indent: 2}
+			for _, row := range tt.rows {
+				table.row(row...)
+			}
+			var out bytes.Buffer
+			table.write(&out)
+			checkPage(t, out.String())
+			if diff := cmp.Diff(tt.want, out.String()); diff != "" {
+				t.Errorf("table (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func FuzzFold(f *testing.F) {
 	f.Add("tags: a=b c=d", uint8(8))
 	f.Add("数据库 x", uint8(3))
