@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// testGalleryAccepted has every check_cmd of the gallery judge what is rendered for the
+// testGalleryAccepted has every check_cmd of the samples judge what is rendered for the
 // sample clusters; nothing is reloaded.
 func testGalleryAccepted(t *testing.T) {
 	need(t, "haproxy", "nginx", "promtool", "psql")
 	needRoot(t, "have HAProxy check a chroot")
 	dir := workDir(t)
-	sampleFiles := "../../sample/cluster.toml,../../sample/namespace.toml"
+	sampleFiles := "../../sample/cluster.toml"
 	for name, reload := range map[string]string{
 		"haproxy-sync":       "systemctl reload haproxy",
 		"haproxy-citus":      "systemctl reload haproxy",
@@ -137,7 +137,7 @@ func testNamespacePorts(t *testing.T) {
 	}
 }
 
-// testGallerySwitchover sends clients through the proxies of the gallery that route by
+// testGallerySwitchover sends clients through the proxies of the samples that route by
 // themselves or are told where to, before and after a switchover.
 func testGallerySwitchover(t *testing.T, c *cluster) {
 	need(t, "nginx", "pgpool", "pgbouncer", "haproxy", "psql")

@@ -20,9 +20,6 @@ var srcKey = regexp.MustCompile(`(?m)^src\s*=\s*"([^"]+)"`)
 func adopt(t *testing.T, confdir, name string, changes edits) {
 	t.Helper()
 	home := repository(t)
-	if _, err := os.Stat(filepath.Join(home, "conf.d", name+".toml")); err != nil {
-		home = filepath.Join(home, "gallery")
-	}
 	resource := read(t, home, "conf.d", name+".toml")
 	match := srcKey.FindStringSubmatch(resource)
 	if match == nil {
@@ -40,7 +37,7 @@ func adopt(t *testing.T, confdir, name string, changes edits) {
 	write(t, tmpl, confdir, "templates", match[1])
 }
 
-// testSamplesRender runs what the README begins with, and the same for the gallery.
+// testSamplesRender runs what the README begins with.
 func testSamplesRender(t *testing.T) {
 	root, dest := repository(t), workDir(t)
 	snapshots := filepath.Join(root, "sample", "cluster.toml")
@@ -68,8 +65,6 @@ func testSamplesRender(t *testing.T) {
 	if after := stat(t, filepath.Join(dest, "etc/haproxy/haproxy.cfg")); !os.SameFile(before, after) {
 		t.Error("a second run replaced a file that did not change")
 	}
-
-	renderAll(t, filepath.Join(root, "gallery"), workDir(t), snapshots+","+filepath.Join(root, "sample", "namespace.toml"))
 }
 
 var destKey = regexp.MustCompile(`(?m)^dest\s*=\s*"([^"]+)"`)

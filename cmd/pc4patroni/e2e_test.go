@@ -13,7 +13,7 @@ func TestE2E(t *testing.T) {
 	t.Run("HAProxy checks over TLS and IPv6", testHAProxyTLS)
 	t.Run("PgBouncer starts with the sample", testPgBouncerStarts)
 	t.Run("PgBouncer's check finds bad files", testPgBouncerCheck)
-	t.Run("the gallery is accepted", testGalleryAccepted)
+	t.Run("the samples are accepted", testGalleryAccepted)
 	t.Run("ports of a namespace", testNamespacePorts)
 	t.Run("confd's command line", testConfdCommandLine)
 	t.Run("confd's templates", testConfdTemplates)
@@ -22,7 +22,7 @@ func TestE2E(t *testing.T) {
 	t.Run("Patroni", func(t *testing.T) {
 		c := startPatroni(t, "batman")
 		t.Run("both proxies follow a switchover", func(t *testing.T) { testSwitchover(t, c) })
-		t.Run("the gallery follows a switchover", func(t *testing.T) { testGallerySwitchover(t, c) })
+		t.Run("the samples follow a switchover", func(t *testing.T) { testGallerySwitchover(t, c) })
 		t.Run("synchronous replicas and a namespace through HAProxy", func(t *testing.T) { testHAProxySync(t, c) })
 		// The last one, because it leaves one node dead.
 		t.Run("the daemon follows a switchover and a crash", func(t *testing.T) { testDaemonFollows(t, c) })
