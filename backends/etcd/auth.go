@@ -126,5 +126,12 @@ func (s *session) deny(class class, r keyRange) error {
 	if class == noUser {
 		return fmt.Errorf("read %s from etcd %s: %w: etcd wants a user: set username and password-file", r, who, backends.ErrDenied)
 	}
-	return fmt.Errorf("read %s from etcd %s: %w: its role needs read permission on it (etcdctl role grant-permission ROLE read %s)", r, who, backends.ErrDenied, r.grant())
+	return &pathDenied{fmt.Errorf("read %s from etcd %s: %w: its role needs read permission on it (etcdctl role grant-permission ROLE read %s)", r, who, backends.ErrDenied, r.grant())}
 }
+
+// pathDenied is an error that concerns one range: others may be read.
+type pathDenied struct{ err error }
+
+func (e *pathDenied) Error() string { return e.err.Error() }
+
+func (e *pathDenied) Unwrap() []error { return []error{backends.ErrPathDenied, e.err} }

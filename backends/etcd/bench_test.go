@@ -102,3 +102,25 @@ func benchmarkEvent(b *testing.B, ranges int, grouped bool) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 }
+
+// BenchmarkLoad connects and reads, as -onetime does.
+func BenchmarkLoad(b *testing.B) {
+	for _, clusters := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("clusters=%d", clusters), func(b *testing.B) {
+			s := etcdtest.Start(b)
+			var paths []string
+			for i := range clusters {
+				p := fmt.Sprintf("/service/c%04d/", i)
+				paths = append(paths, p)
+				putMany(b, s, p, 6)
+			}
+			for b.Loop() {
+				c := newClient(b, Config{Nodes: []string{s.URL()}})
+				if n := len(load(b, c, paths...).Values); n != 6*clusters {
+					b.Fatalf("%d keys", n)
+				}
+				c.Close()
+			}
+		})
+	}
+}

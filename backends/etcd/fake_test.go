@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,9 +62,12 @@ func startFake(t *testing.T, f *fake, silence time.Duration) *Client {
 type fakeStream struct {
 	rpc    pb.Watch_WatchServer
 	nextID int64
+	mu     sync.Mutex // of sending
 }
 
 func (s *fakeStream) send(resp *pb.WatchResponse, revision int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	resp.Header = &pb.ResponseHeader{ClusterId: fakeCluster, Revision: revision}
 	return s.rpc.Send(resp)
 }
@@ -114,6 +118,28 @@ func (s *fakeStream) progressRequests(n int) error {
 		}
 	}
 	return nil
+}
+
+// hasty does what script says, and meanwhile and afterwards answers each
+// progress request at once, until the client ends the stream.
+func (s *fakeStream) hasty(revision int64, script func() error) error {
+	answering := make(chan error, 1)
+	go func() {
+		for {
+			req, err := s.rpc.Recv()
+			if err == nil && req.GetProgressRequest() != nil {
+				err = s.progress(revision)
+			}
+			if err != nil {
+				answering <- err
+				return
+			}
+		}
+	}()
+	if err := script(); err != nil {
+		return err
+	}
+	return <-answering
 }
 
 // idle keeps the stream open until the client ends it.
@@ -178,9 +204,12 @@ func TestPiecesOfARevision(t *testing.T) {
 			return inOrder(
 				func() error { return s.create(2, 10, true) },
 				func() error { return s.put(0, 11, "/a/x") },
+				func() error { return s.progressRequests(1) },
 				func() error { return s.progress(11) },
-				func() error { return s.put(1, 11, "/b/x") },
-				s.idle)
+				func() error { return s.progressRequests(1) },
+				func() error {
+					return s.hasty(11, func() error { return s.put(1, 11, "/b/x") })
+				})
 		}},
 		{"no answer ever", func(s *fakeStream) error {
 			return inOrder(
@@ -237,10 +266,12 @@ func TestFollowIsLostByWhatEtcdSays(t *testing.T) {
 		want string
 	}{
 		{"a piece that is late", func(s *fakeStream, f *following) error {
-			return inOrder(
-				func() error { return s.put(0, 11, "/a/x") },
-				func() error { f.revision(11); return nil },
-				func() error { return s.put(1, 11, "/b/x") })
+			return s.hasty(11, func() error {
+				return inOrder(
+					func() error { return s.put(0, 11, "/a/x") },
+					func() error { f.revision(11); return nil },
+					func() error { return s.put(1, 11, "/b/x") })
+			})
 		}, backends.ReasonOther},
 		{"changes for nobody", func(s *fakeStream, _ *following) error { return s.put(5, 11, "/a/x") }, backends.ReasonOther},
 		{"another cluster", func(s *fakeStream, _ *following) error {

@@ -29,9 +29,9 @@ func (c *Client) Follow(ctx context.Context, paths []string, version backends.Ve
 // with a slash, are handed over as they arrive. etcd sends the changes of other
 // groups in pieces without saying which is the last, so they wait until etcd
 // has confirmed that nothing is missing: one more round trip. Before 3.4.25 and
-// 3.5.8 etcd confirms what is not so; there they wait until nothing more came for
-// 5 ms, and if a piece is late all the same FollowGroups ends with an error instead
-// of handing it over out of order.
+// 3.5.8 etcd may confirm what is not so; there they wait for several
+// confirmations, and if a piece is late all the same FollowGroups ends with an error
+// instead of handing it over out of order.
 //
 // The first batch is empty and says that from now on every change will be
 // seen. When nothing changes an empty one follows every third of
@@ -236,10 +236,13 @@ func (f *follower) answer(resp *pb.WatchResponse) error {
 		if f.created == 0 || resp.Header.Revision < f.created {
 			f.created = resp.Header.Revision
 		}
+		if resp.Header.Revision > f.version.Revision {
+			f.proof.settled = time.Now().Add(catchUp)
+		}
 	case len(f.rangeOf) == 0 && !resp.Canceled && len(resp.Events) == 0:
 		// An answer about the progress of no watcher at all is one that etcd
 		// gives without looking.
-		f.proof.worthless = true
+		f.proof.server = hasty
 	default:
 		f.early = append(f.early, resp)
 	}

@@ -155,6 +155,29 @@ func (f *following) revision(rev int64) {
 	})
 }
 
+// until returns a channel that is closed when changes up to that revision have
+// been handed over.
+func (f *following) until(rev int64) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		for {
+			f.mu.Lock()
+			ok, changed := len(f.batches) > 0 && f.batches[len(f.batches)-1].Revision >= rev, f.changed
+			f.mu.Unlock()
+			if ok {
+				close(done)
+				return
+			}
+			select {
+			case <-changed:
+			case <-f.ended:
+				return
+			}
+		}
+	}()
+	return done
+}
+
 // wait waits for the end and returns the error.
 func (f *following) wait() error {
 	f.t.Helper()

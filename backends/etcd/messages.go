@@ -42,34 +42,41 @@ func (f *follower) events(resp *pb.WatchResponse) error {
 	if first := resp.Events[0].Kv.ModRevision; first <= f.merger.handedOver(r) {
 		return &backends.Lost{Reason: backends.ReasonOther, Err: fmt.Errorf("watch etcd: revision %d came after revision %d", first, f.merger.handedOver(r))}
 	}
+	now := time.Now()
+	f.proof.message(now)
 	if batch, whole := f.merger.add(r, resp.Events); whole {
 		return f.emit(batch)
 	}
-	if f.proof.wanted(time.Now()) {
+	if f.proof.wanted(now) {
 		f.st.send(progressRequest())
 	}
 	return nil
 }
 
-// progress handles an answer to progressRequest: all that etcd had sent to any
-// watcher by then has arrived.
+// progress handles an answer to progressRequest.
 func (f *follower) progress() error {
-	f.proof.answered = true
-	if f.proof.worthless || !f.merger.waiting() {
+	if !f.merger.waiting() {
 		return nil
 	}
-	return f.release()
+	proven, again := f.proof.answer(time.Now())
+	if proven {
+		return f.release()
+	}
+	if again {
+		f.st.send(progressRequest())
+	}
+	return nil
 }
 
-// unproven handles changes that have been kept for as long as they should.
+// unproven handles changes for which there is no proof yet.
 func (f *follower) unproven() error {
-	if !f.proof.giveUp(time.Now()) {
-		// Either a watcher is behind, and etcd answers when asked again, or the
-		// question was lost.
-		f.st.send(progressRequest())
-		return nil
+	if f.proof.overdue(time.Now()) {
+		return f.release()
 	}
-	return f.release()
+	// Either a watcher is behind, and etcd answers when asked again, or the
+	// question was lost.
+	f.st.send(progressRequest())
+	return nil
 }
 
 func (f *follower) release() error {

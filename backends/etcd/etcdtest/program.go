@@ -2,7 +2,6 @@ package etcdtest
 
 import (
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,9 +27,6 @@ type program struct {
 func (s *Server) startProgram() {
 	s.t.Helper()
 	cfg := s.config()
-	if s.client.Port() == "0" {
-		s.client.Host, s.peer.Host = s.freeAddr(), s.freeAddr()
-	}
 	args := []string{
 		"--name", cfg.Name, "--data-dir", cfg.Dir,
 		"--listen-client-urls", s.client.String(), "--advertise-client-urls", s.client.String(),
@@ -103,15 +99,4 @@ func (s *Server) awaitProgram(log string) {
 func (p *program) stop() {
 	_ = p.cmd.Process.Kill() // it may have ended already
 	<-p.exited
-}
-
-// freeAddr is an address where nothing listens.
-func (s *Server) freeAddr() string {
-	s.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -77,7 +77,7 @@ type Server struct {
 	set    settings
 	name   string
 	dir    string
-	client url.URL // port 0 until the first start
+	client url.URL
 	peer   url.URL
 	// advertise and initial are set for the members of a cluster only.
 	advertise string
@@ -106,11 +106,11 @@ func newServer(t testing.TB, name string, opts []Option) *Server {
 	for _, opt := range opts {
 		opt(&s.set)
 	}
-	s.client = url.URL{Scheme: "http", Host: "127.0.0.1:0"}
+	s.client = url.URL{Scheme: "http", Host: s.freeAddr()}
 	if s.set.authority != nil {
 		s.client.Scheme = "https"
 	}
-	s.peer = url.URL{Scheme: "http", Host: "127.0.0.1:0"}
+	s.peer = url.URL{Scheme: "http", Host: s.freeAddr()}
 	return s
 }
 
@@ -146,10 +146,6 @@ func (s *Server) launch() {
 		s.t.Fatalf("start etcd %s: %v", s.name, err)
 	}
 	s.etcd = e
-	// From now on the address is fixed, so that a restarted server is found
-	// where it was.
-	s.client.Host = e.Clients[0].Addr().String()
-	s.peer.Host = e.Peers[0].Addr().String()
 }
 
 func (s *Server) waitReady() {
