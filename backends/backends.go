@@ -92,6 +92,10 @@ type Batch struct {
 // that it does not accept.
 var ErrDenied = errors.New("access denied")
 
+// ErrPathDenied is wrapped, beside ErrDenied, by the error of a backend that
+// lets us in but not to all of the paths: reading others of them may succeed.
+var ErrPathDenied = errors.New("access to a path denied")
+
 // Lost is the error of a Follow that had been following and cannot go on.
 type Lost struct {
 	// Reason is one of the Reason constants; it labels metrics.
