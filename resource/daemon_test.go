@@ -316,3 +316,27 @@ func TestDaemonNoticesStuckLoop(t *testing.T) {
 		t.Error("a loop that has not turned since then is not reported")
 	}
 }
+
+// A path that may not be read holds its own resource only, and is asked for
+// again at each full read.
+func TestDaemonDeniedPath(t *testing.T) {
+	s := newSite(t, map[string]string{"/app/host": "10.0.0.1", "/secret/host": "10.0.0.2"}, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource,
+		"conf.d/b.toml", strings.ReplaceAll(strings.ReplaceAll(plainResource, "/app", "/secret"), "OUTa", "OUTb"))
+	s.backend.denied = "/secret/"
+	d := s.start(Daemon{Interval: 300 * time.Millisecond, Watch: true})
+	d.ready()
+	if got := d.state("b"); got.State != Failed {
+		t.Errorf("the denied resource is %v (%v), want failed", got.State, got.Err)
+	}
+	s.backend.put("/app/host", "10.0.0.3")
+	d.waitFile("a.conf", "10.0.0.3\n")
+	s.backend.mu.Lock()
+	s.backend.denied = ""
+	s.backend.mu.Unlock()
+	d.waitFile("b.conf", "10.0.0.2\n")
+	waitFor(t, "the results to settle", func() bool { return d.state("b").State == Changed })
+	if got := strings.Count(s.log.String(), "access to a path denied"); got != 1 {
+		t.Errorf("the denial was logged %d times, want once", got)
+	}
+}

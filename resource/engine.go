@@ -141,9 +141,8 @@ func (e *Engine) readOnce(ctx context.Context, key string, rs *routes, wait time
 	var again backoff
 	var last error
 	for {
-		snapshot, err := backend.Load(ctx, rs.paths())
+		_, _, err := deliverPermitted(ctx, backend, rs)
 		if err == nil {
-			rs.deliverAll(snapshot.Values, time.Now())
 			return backend.Close()
 		}
 		// An error that only says that time is up tells less than the one before.

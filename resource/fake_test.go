@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 
@@ -20,6 +21,7 @@ type fakeBackend struct {
 	changed  chan struct{} // closed and replaced at each change
 	batches  []backends.Batch
 	loads    int
+	denied   string // a path that may not be read, or ""
 }
 
 func newFake(values map[string]string) *fakeBackend {
@@ -35,6 +37,9 @@ func (f *fakeBackend) Load(ctx context.Context, paths []string) (backends.Snapsh
 	}
 	values := map[string]string{}
 	for _, path := range paths {
+		if f.denied != "" && path == f.denied {
+			return backends.Snapshot{}, fmt.Errorf("%s: %w, %w", path, backends.ErrPathDenied, backends.ErrDenied)
+		}
 		for key, value := range f.values {
 			if backends.Covers(path, key) {
 				values[key] = value

@@ -59,10 +59,9 @@ type BackendStatus struct {
 // run works the feed until ctx is done.
 func (f *feed) run(ctx context.Context) {
 	var again backoff
-	paths := f.routes.paths()
 	for {
 		f.pulse.busy(feedSilence)
-		snapshot, err := f.backend.Load(ctx, paths)
+		permitted, version, err := deliverPermitted(ctx, f.backend, f.routes)
 		if ctx.Err() != nil {
 			return
 		}
@@ -73,11 +72,9 @@ func (f *feed) run(ctx context.Context) {
 			}
 			continue
 		}
-		f.up(snapshot.Version.Revision)
-		f.routes.deliverAll(snapshot.Values, time.Now())
-
+		f.up(version.Revision)
 		began := time.Now()
-		reason, err := f.follow(ctx, paths, snapshot.Version)
+		reason, err := f.follow(ctx, permitted, version)
 		if ctx.Err() != nil {
 			return
 		}
@@ -102,7 +99,7 @@ const reasonInterval = "interval"
 
 // follow delivers changes until it is time for a full read, which is no error,
 // or until something may be missing.
-func (f *feed) follow(ctx context.Context, paths []string, version backends.Version) (reason string, err error) {
+func (f *feed) follow(ctx context.Context, rs *routes, version backends.Version) (reason string, err error) {
 	if !f.daemon.Watch {
 		f.pulse.busy(f.daemon.Interval + feedSilence)
 		sleep(ctx, f.daemon.Interval)
@@ -111,15 +108,15 @@ func (f *feed) follow(ctx context.Context, paths []string, version backends.Vers
 	reconcile, cancel := context.WithTimeout(ctx, f.daemon.Interval)
 	defer cancel()
 	sink := func(b backends.Batch) error {
-		f.routes.deliver(b.Changes, time.Now())
+		rs.deliver(b.Changes, time.Now())
 		f.pulse.busy(feedSilence)
 		f.heard(b)
 		return nil
 	}
 	if apart, ok := f.backend.(backends.GroupFollower); ok {
-		err = apart.FollowGroups(reconcile, f.routes.groups(), version, sink)
+		err = apart.FollowGroups(reconcile, rs.groups(), version, sink)
 	} else {
-		err = f.backend.Follow(reconcile, paths, version, sink)
+		err = f.backend.Follow(reconcile, rs.paths(), version, sink)
 	}
 	if reconcile.Err() != nil {
 		return reasonInterval, nil

@@ -27,6 +27,8 @@ type delta struct {
 	// full says that the changes start from nothing: they are all there is.
 	full    bool
 	changes []backends.Change
+	// denied says why there are none: the backend does not let us read them.
+	denied error
 	// at is when the first of them came.
 	at time.Time
 }
@@ -41,7 +43,7 @@ func (m *mailbox) put(deltas map[*tracked]*delta) {
 	defer m.mu.Unlock()
 	for r, d := range deltas {
 		have := m.deltas[r]
-		if have == nil || d.full {
+		if have == nil || d.full || d.denied != nil {
 			if have != nil {
 				d.at = have.at
 			}

@@ -385,3 +385,15 @@ func TestTemplateErrorsSuggest(t *testing.T) {
 		}
 	}
 }
+
+// What one resource may not read does not keep the others from theirs.
+func TestOnceDeniedPath(t *testing.T) {
+	s := newSite(t, map[string]string{"/app/host": "10.0.0.1", "/secret/host": "10.0.0.2"}, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource,
+		"conf.d/b.toml", strings.ReplaceAll(strings.ReplaceAll(plainResource, "/app", "/secret"), "OUTa", "OUTb"))
+	s.backend.denied = "/secret/"
+	results := s.once()
+	s.wantState(results, "a", Changed, "")
+	s.wantState(results, "b", Failed, "/secret/: access to a path denied, access denied")
+	s.wantFiles("a.conf")
+}

@@ -58,11 +58,12 @@ type tracked struct {
 	store  runStore
 	target string // dest with its symbolic links followed
 
-	loaded   bool // the keys have come
-	owed     bool // the file is in place, the reload is not done
-	usesTime bool // the template called datetime when it was last rendered
-	partial  bool // the file was being written in place when a run died
-	warned   bool // of writing in place
+	loaded   bool  // the keys have come
+	denied   error // why the keys may not be read any more, or at all
+	owed     bool  // the file is in place, the reload is not done
+	usesTime bool  // the template called datetime when it was last rendered
+	partial  bool  // the file was being written in place when a run died
+	warned   bool  // of writing in place
 
 	// What was last found or put on the disk. Equal bytes to render and an
 	// unchanged file mean that nothing has to be read.

@@ -23,17 +23,30 @@ func newRoutes(units []*unit, backend string) *routes {
 	rs := &routes{byPath: map[string][]route{}}
 	for _, u := range units {
 		for _, r := range u.resources {
-			if r.Backend != backend {
-				continue
-			}
-			to := route{u, r}
-			rs.all = append(rs.all, to)
-			for _, path := range r.Paths {
-				rs.byPath[path] = append(rs.byPath[path], to)
+			if r.Backend == backend {
+				rs.add(route{u, r})
 			}
 		}
 	}
 	return rs
+}
+
+func (rs *routes) add(to route) {
+	rs.all = append(rs.all, to)
+	for _, path := range to.resource.Paths {
+		rs.byPath[path] = append(rs.byPath[path], to)
+	}
+}
+
+// without returns the routes to all other resources.
+func (rs *routes) without(denied map[route]error) *routes {
+	left := &routes{byPath: map[string][]route{}}
+	for _, to := range rs.all {
+		if denied[to] == nil {
+			left.add(to)
+		}
+	}
+	return left
 }
 
 // paths returns what has to be loaded for all of them.

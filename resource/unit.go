@@ -137,7 +137,7 @@ func (u *unit) run(stop, hard context.Context) {
 func (u *unit) due() time.Time {
 	var first time.Time
 	for _, r := range u.resources {
-		if r.loaded {
+		if r.loaded && r.denied == nil {
 			first = earliest(first, r.due())
 		}
 	}
@@ -154,6 +154,10 @@ func (u *unit) owesReload() bool {
 // collect moves what came in from the mailbox into the stores.
 func (u *unit) collect(now time.Time) {
 	for r, d := range u.mailbox.take() {
+		if d.denied != nil {
+			u.deny(r, d.denied)
+			continue
+		}
 		if d.full {
 			u.replace(r, d, now)
 			continue
@@ -161,6 +165,25 @@ func (u *unit) collect(now time.Time) {
 		for _, c := range d.changes {
 			u.change(r, c, d.at, now)
 		}
+	}
+}
+
+// deny records that the backend does not let us read the keys of r. Its file
+// stays as it is; the others go on.
+func (u *unit) deny(r *tracked, err error) {
+	if r.denied == nil || r.denied.Error() != err.Error() {
+		u.log.Error("resource failed, its file stays as it is", "resource", r.Name, "dest", r.Dest, "err", err)
+	}
+	r.denied = err
+	u.update(r, func(res *Result) { res.State, res.Err, res.Change = Failed, err, nil })
+	u.settle()
+}
+
+// settle notes that every resource has been passed over, or is denied.
+func (u *unit) settle() {
+	waits := func(r *tracked) bool { return r.denied == nil && (!r.loaded || !r.staleAt.IsZero()) }
+	if !slices.ContainsFunc(u.resources, waits) {
+		u.passedOnce.Do(func() { close(u.passed) })
 	}
 }
 
@@ -172,7 +195,10 @@ func (u *unit) replace(r *tracked, d *delta, now time.Time) {
 	for _, c := range d.changes {
 		values[r.relative(c.Key)] = c.Value
 	}
-	if r.loaded && r.holds(values) {
+	if r.denied != nil {
+		u.log.Info("resource may be read again", "resource", r.Name, "dest", r.Dest)
+		r.denied = nil
+	} else if r.loaded && r.holds(values) {
 		return
 	}
 	r.store.Replace(maps.All(values))
@@ -223,7 +249,7 @@ func (u *unit) pass(stop, hard context.Context, now time.Time) {
 	installed := false
 	for _, r := range u.resources {
 		due := r.due()
-		if !r.loaded || r.staleAt.IsZero() && (due.IsZero() || due.After(now)) {
+		if !r.loaded || r.denied != nil || r.staleAt.IsZero() && (due.IsZero() || due.After(now)) {
 			continue
 		}
 		if stop.Err() != nil {
@@ -244,9 +270,7 @@ func (u *unit) pass(stop, hard context.Context, now time.Time) {
 	if !u.owesReload() {
 		u.changedAt = time.Time{}
 	}
-	if !slices.ContainsFunc(u.resources, func(r *tracked) bool { return !r.loaded }) {
-		u.passedOnce.Do(func() { close(u.passed) })
-	}
+	u.settle()
 }
 
 // reload runs the reload command if one is owed and may run now. A file that
