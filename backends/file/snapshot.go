@@ -143,7 +143,7 @@ func flatten(k *keys, parent string, tree map[string]any) {
 func Write(w io.Writer, values map[string]string) error {
 	keys := slices.Sorted(maps.Keys(values))
 	plain := !slices.ContainsFunc(keys, func(key string) bool {
-		return !utf8.ValidString(key) || !utf8.ValidString(values[key]) || !path.IsAbs(key)
+		return !utf8.ValidString(key) || !utf8.ValidString(values[key]) || !path.IsAbs(key) || key == "/"
 	})
 	var out bytes.Buffer
 	if plain {

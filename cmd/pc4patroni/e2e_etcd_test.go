@@ -140,9 +140,14 @@ func testEtcdUsers(t *testing.T) {
 
 	t.Run("outside the role", func(t *testing.T) {
 		demoResource(t, dir, "demo2", "/service/demo2")
+		want := read(t, dir, "demo")
+		write(t, "by hand\n", dir, "demo")
 		got := invoke(t, nil, append([]string{binary(t)}, login...)...)
-		if got.code == 0 || !strings.Contains(got.stderr, "/service/demo2") {
-			t.Errorf("exit status %d, and stderr does not name the prefix that may not be read:\n%s", got.code, got.stderr)
+		if got.code != 1 || !strings.Contains(got.stderr, "/service/demo2") {
+			t.Errorf("exit status %d, and stderr should name the prefix that may not be read:\n%s", got.code, got.stderr)
+		}
+		if now := read(t, dir, "demo"); now != want {
+			t.Errorf("the other resource was not applied: %q", now)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "demo2")); err == nil {
 			t.Error("a resource that could not be read was written")
