@@ -126,7 +126,7 @@ func TestWrite(t *testing.T) {
 	if got, want := out.String(), "{\n  \"/a\": \"1\",\n  \"/b\": \"<&>\\\"\\n\"\n}\n"; got != want {
 		t.Errorf("Write = %s, want %s", got, want)
 	}
-	for _, values := range []map[string]string{{}, {"/a": "\xff\xfe"}, {"/\xff": ""}, {"no slash": "x"}, {"/a": "é\u2028"}} {
+	for _, values := range []map[string]string{{}, {"/a": "\xff\xfe"}, {"/\xff": ""}, {"no slash": "x"}, {"/": ""}, {"/a/": "", "//b": ""}, {"/a": "é\u2028"}} {
 		roundTrip(t, values)
 	}
 	if !utf8.ValidString(out.String()) {

@@ -56,8 +56,11 @@ func (r *jsonReader) object(parent string, depth int) error {
 			return r.fail(err)
 		}
 		// Inside of an object the decoder lets nothing but a string pass here.
-		key := join(parent, token.(string))
-		line := r.line()
+		name := token.(string)
+		key, line := join(parent, name), r.line()
+		if name == "" {
+			r.keys.nameless(line)
+		}
 		if token, err = r.decoder.Token(); err != nil {
 			return r.fail(err)
 		}

@@ -36,11 +36,12 @@ func (k *keys) add(key, value string, line int) {
 		k.errs = append(k.errs, fmt.Errorf("%skey %q is there twice%s: remove one", k.at(line), key, first))
 		return
 	}
-	if key == "/" {
-		k.errs = append(k.errs, fmt.Errorf("%sa key has no name", k.at(line)))
-		return
-	}
 	k.values[key], k.lines[key] = value, line
+}
+
+// nameless records a key without a name.
+func (k *keys) nameless(line int) {
+	k.errs = append(k.errs, fmt.Errorf("%sa key has no name", k.at(line)))
 }
 
 // reject records a value that no key can have; what says what it is.

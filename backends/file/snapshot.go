@@ -118,6 +118,9 @@ func parseTOML(name string, data []byte) (map[string]string, error) {
 func flatten(k *keys, parent string, tree map[string]any) {
 	for _, below := range slices.Sorted(maps.Keys(tree)) {
 		key := join(parent, below)
+		if below == "" {
+			k.nameless(0)
+		}
 		switch v := tree[below].(type) {
 		case string:
 			k.add(key, v, 0)
