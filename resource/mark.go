@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // markSuffix ends the name of the mark of an owed reload.
@@ -28,7 +29,17 @@ func setMark(target string, partial bool) error {
 	if partial {
 		text = "partial\n"
 	}
-	if err := os.WriteFile(markPath(target), []byte(text), 0o600); err != nil {
+	// The directory may belong to somebody else, the proxy's user for one: a
+	// link that lies in wait there must not lead us to another file.
+	file, err := os.OpenFile(markPath(target), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("mark the reload as owed: %w", err)
+	}
+	if _, err := file.WriteString(text); err != nil {
+		_ = file.Close() // the first error is the one that matters
+		return fmt.Errorf("mark the reload as owed: %w", err)
+	}
+	if err := file.Close(); err != nil {
 		return fmt.Errorf("mark the reload as owed: %w", err)
 	}
 	return nil

@@ -235,3 +235,19 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
+
+// A link in the place of a mark leads nowhere.
+func TestMarkFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	victim, target := filepath.Join(dir, "victim"), filepath.Join(dir, "a.conf")
+	write(t, victim, "precious\n", 0o600)
+	if err := os.Symlink(victim, markPath(target)); err != nil {
+		t.Fatal(err)
+	}
+	if err := setMark(target, false); err == nil {
+		t.Error("the mark was set through a link")
+	}
+	if got := readFile(t, victim); got != "precious\n" {
+		t.Errorf("the file behind the link = %q", got)
+	}
+}
