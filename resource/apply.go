@@ -81,8 +81,8 @@ func (u *unit) failed(r *tracked, err error) {
 	held := errors.Is(err, errHeld)
 	again := r.failure != nil && r.failure.Error() == err.Error() && outputOf(err) == ""
 	attrs := []any{"resource", r.Name, "dest", r.Dest, "err", err}
-	if output := outputOf(err); output != "" {
-		attrs = append(attrs, "output", output)
+	if failed, ok := errors.AsType[*commandError](err); ok {
+		attrs = append(attrs, "cmd", failed.line, "output", failed.output)
 	}
 	switch {
 	case again:

@@ -35,6 +35,7 @@ var errTimeout = errors.New("timed out")
 
 // commandError says how a command failed, and holds what it printed.
 type commandError struct {
+	line   string // the command itself
 	err    error
 	output string
 }
@@ -109,7 +110,7 @@ func (c *commands) run(ctx context.Context, line string, timeout time.Duration) 
 	if cut {
 		err = context.Cause(ctx)
 	}
-	return took, &commandError{err, output.String()}
+	return took, &commandError{line, err, output.String()}
 }
 
 // endGroup sends TERM to a process group and KILL to what is left of it after

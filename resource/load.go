@@ -93,6 +93,9 @@ func Load(opts Options) (*Set, error) {
 	set.rejectSharedDests()
 	for _, res := range set.Resources {
 		res.doc = nil
+		if slices.Contains(res.Paths, "/") {
+			opts.logger().Warn("resource reads the whole store: name what it needs with prefix, or with -prefix", "resource", res.Name)
+		}
 	}
 	return set, nil
 }

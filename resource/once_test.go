@@ -116,7 +116,7 @@ func (s *site) wantFiles(want ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	got := []string{}
+	var got []string
 	for _, e := range entries {
 		got = append(got, e.Name())
 	}
@@ -267,6 +267,29 @@ func TestOnceNoopTouchesNothing(t *testing.T) {
 		t.Errorf("change (-want +got):\n%s", diff)
 	}
 	s.wantFiles("a.conf")
+}
+
+// Looking runs nothing and settles nothing, not even what is owed.
+func TestOnceNoopLeavesOwedReload(t *testing.T) {
+	for _, partial := range []bool{false, true} {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "touch OUTreloaded"`)
+		s.write("out/a.conf", "10.0.0.1\n")
+		if err := setMark(s.out("a.conf"), partial); err != nil {
+			t.Fatal(err)
+		}
+		s.opts.Noop = true
+		s.wantState(s.once(), "a", Pending, "")
+		s.wantFiles(".a.conf.pc4patroni-reload", "a.conf")
+		if got := isPartial(s.out("a.conf")); got != partial {
+			t.Errorf("the mark is partial: %v, want it as it was: %v", got, partial)
+		}
+	}
+}
+
+func TestOnceHoldsNoValue(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", "# first\nhost={{.Host}}\n", "conf.d/a.toml", plainResource)
+	s.wantState(s.once(), "a", Held, "DIR/templates/a.tmpl: what it renders has <no value> in line 2: a field or key that is not there is printed; check for it with {{if}}, or give it a default")
+	s.wantFiles()
 }
 
 func TestOnceDatetimeIsNoChange(t *testing.T) {

@@ -1,9 +1,11 @@
 package resource
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"pc4patroni/funcs"
@@ -48,6 +50,10 @@ func (u *unit) render(r *tracked, have fileState) (content, error) {
 	return want, u.execute(r, &want, now)
 }
 
+// noValue is what text/template prints for something that is not there, such
+// as a field of nothing. No configuration is meant to contain it.
+const noValue = "<no value>"
+
 // execute renders the template as of now into want.
 func (u *unit) execute(r *tracked, want *content, now time.Time) error {
 	var data []byte
@@ -61,6 +67,10 @@ func (u *unit) execute(r *tracked, want *content, now time.Time) error {
 	u.logProblems(r)
 	if err != nil {
 		return &heldError{err}
+	}
+	if i := bytes.Index(data, []byte(noValue)); i >= 0 {
+		return &heldError{fmt.Errorf("%s: what it renders has %s in line %d: a field or key that is not there is printed; check for it with {{if}}, or give it a default",
+			filepath.Join(r.source.dir, r.Src), noValue, 1+bytes.Count(data[:i], []byte("\n")))}
 	}
 	want.data, want.mtime = data, time.Time{}
 	if r.usesTime {

@@ -95,6 +95,9 @@ func (u *unit) start() {
 	}
 }
 
+// stays tells whether the unit goes on working after its first pass.
+func (u *unit) stays() bool { return u.interval > 0 }
+
 // reloads tells whether the unit runs a reload command at all.
 func (u *unit) reloads() bool { return u.reloadCmd != "" && !u.opts.SyncOnly }
 
@@ -277,7 +280,7 @@ func (u *unit) pass(stop, hard context.Context, now time.Time) {
 // may be half written is put right first.
 func (u *unit) reload(stop, hard context.Context, now time.Time) {
 	partial := slices.ContainsFunc(u.resources, func(r *tracked) bool { return r.owed && r.partial })
-	if !u.owesReload() || partial || now.Before(u.reloadAt) || stop.Err() != nil {
+	if u.opts.Noop || !u.owesReload() || partial || now.Before(u.reloadAt) || stop.Err() != nil {
 		return
 	}
 	timeout, least := u.reloadLimits()
@@ -296,8 +299,13 @@ func (u *unit) reload(stop, hard context.Context, now time.Time) {
 	if err != nil {
 		wait := u.reloadRetry.next(firstRetry, lastRetry)
 		u.reloadAt = time.Now().Add(wait)
-		u.log.Error("reload failed", "resources", u.owedNames(), "cmd", u.reloadCmd, "err", err,
-			"output", outputOf(err), "took", took, "retry_in", wait.Round(time.Millisecond))
+		attrs := []any{"resources", u.owedNames(), "cmd", u.reloadCmd, "err", err, "output", outputOf(err), "took", took}
+		if u.stays() {
+			attrs = append(attrs, "retry_in", wait.Round(time.Millisecond))
+		} else {
+			attrs = append(attrs, "retry_in", "the next run")
+		}
+		u.log.Error("reload failed, it stays owed", attrs...)
 		u.finishReload(&reloadError{err})
 		return
 	}
