@@ -193,11 +193,12 @@ func testFollowed(t, whole *testing.T, c *cluster, r *recording) {
 			for _, f := range hosts {
 				f.followed(t, c, p, change.name, after)
 			}
-			if dead != nil {
-				c.restart(whole, dead)
+			if dead == nil {
+				c.awaitHealthy(t)
+			} else {
+				c.bringBack(whole, t, dead)
 				dead = nil
 			}
-			c.awaitHealthy(t)
 		}
 	}
 }
