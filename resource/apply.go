@@ -142,10 +142,11 @@ func (u *unit) bring(stop, hard context.Context, r *tracked, again bool) (instal
 	if r.failure != nil && hash == r.failedHash && !again {
 		return false, nil, errSameFailure
 	}
-	r.failedHash = hash
 	if err := u.install(stop, hard, r, have, want); err != nil {
+		r.failedHash = hash
 		return false, nil, err
 	}
+	r.failedHash = [32]byte{}
 	r.syncedHash = hash
 	if r.syncedState, err = statFile(r.target); err != nil {
 		r.syncedState = fileState{}
@@ -168,7 +169,7 @@ func (u *unit) install(stop, hard context.Context, r *tracked, have fileState, w
 	// The disk works while the check runs.
 	synced := make(chan error, 1)
 	go func() { synced <- s.sync() }()
-	took, err := u.runCheck(hard, r, s.path)
+	took, err := u.runCheck(stop, hard, r, s.path)
 	if syncErr := <-synced; err == nil {
 		err = syncErr
 	}
@@ -242,11 +243,14 @@ func (u *unit) drop(r *tracked, s *staged, err error) {
 }
 
 // runCheck runs the check command on the staged file.
-func (u *unit) runCheck(hard context.Context, r *tracked, path string) (time.Duration, error) {
+func (u *unit) runCheck(stop, hard context.Context, r *tracked, path string) (time.Duration, error) {
 	if r.check == nil || u.opts.SyncOnly {
 		return 0, nil
 	}
-	took, err := u.command(hard, expand(r.check, path, r.Dest), r.CheckTimeout)
+	took, err := u.command(stop, hard, expand(r.check, path, r.Dest), r.CheckTimeout)
+	if errors.Is(err, errStopping) {
+		return 0, err
+	}
 	r.record.checked(took, err)
 	if err != nil {
 		return took, fmt.Errorf("check failed: %w", err)

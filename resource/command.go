@@ -69,13 +69,29 @@ func newCommands(environ []string, atOnce int) *commands {
 // command that ended by itself left in the background stays: it may well be
 // the proxy. It returns how long the command ran, without the wait for a slot.
 func (c *commands) run(ctx context.Context, line string, timeout time.Duration) (time.Duration, error) {
+	if err := c.acquire(context.Background(), ctx); err != nil {
+		return 0, err
+	}
+	defer c.release()
+	return c.runNow(ctx, line, timeout)
+}
+
+// acquire waits until a command may begin, unless stop or ctx is done before.
+func (c *commands) acquire(stop, ctx context.Context) error {
 	select {
 	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
+		return nil
+	case <-stop.Done():
+		return errStopping
 	case <-ctx.Done():
-		return 0, fmt.Errorf("not started: %w", context.Cause(ctx))
+		return fmt.Errorf("not started: %w", context.Cause(ctx))
 	}
+}
 
+func (c *commands) release() { <-c.slots }
+
+// runNow is run for a caller that has acquired.
+func (c *commands) runNow(ctx context.Context, line string, timeout time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w after %s", errTimeout, timeout))
 	defer cancel()
 	var output tail
@@ -104,11 +120,12 @@ func (c *commands) run(ctx context.Context, line string, timeout time.Duration) 
 		<-ended
 	}
 	took := time.Since(start)
-	if err == nil || errors.Is(err, exec.ErrWaitDelay) {
-		return took, nil
-	}
-	if cut {
+	switch {
+	case cut:
+		// Whatever it makes of TERM, it was not allowed to finish.
 		err = context.Cause(ctx)
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		return took, nil
 	}
 	return took, &commandError{line, err, output.String()}
 }

@@ -140,3 +140,12 @@ func TestCommandEndsAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A command that makes the best of TERM was cut off all the same.
+func TestCommandCutOffIsNoSuccess(t *testing.T) {
+	c := newCommands(os.Environ(), 1)
+	_, err := c.run(t.Context(), `trap 'exit 0' TERM; sleep 600 & wait`, 200*time.Millisecond)
+	if !errors.Is(err, errTimeout) {
+		t.Errorf("err = %v, want a timeout", err)
+	}
+}

@@ -180,6 +180,11 @@ func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (
 	ending.Wait()
 	e.pulse.beat()
 
+	for _, w := range g.workers {
+		if !slices.Contains(kept, w) {
+			e.handOn(w.unit, units)
+		}
+	}
 	removeAllLeftovers(units, e.log)
 	next.workers = kept
 	for _, u := range units {
@@ -196,6 +201,36 @@ func (e *Engine) advance(stop, hard context.Context, g *generation, up update) (
 
 // advanceFeeds starts the feeds of next, takes over those of g that lead to
 // the same units, and ends the others.
+// handOn gives a reload that an ended unit owed for a file that is nobody's any
+// more to the unit that has the same reload command now. A file that is still
+// somebody's has its mark, and a command that is gone tells nobody anything.
+func (e *Engine) handOn(ended *unit, units []*unit) {
+	var heir *tracked
+	for _, u := range units {
+		if u.reloadCmd == ended.reloadCmd && u.reloads() {
+			heir = u.resources[0]
+		}
+	}
+	for _, r := range ended.resources {
+		stays := slices.ContainsFunc(units, func(u *unit) bool {
+			return slices.ContainsFunc(u.resources, func(n *tracked) bool { return n.Dest == r.Dest })
+		})
+		if !r.owed || stays || heir == nil {
+			continue
+		}
+		target, err := resolve(heir.Dest, heir.root)
+		if err == nil && !hasMark(target) {
+			err = setMark(target, false)
+		}
+		if err == nil {
+			err = removeMark(r.target)
+		}
+		if err != nil {
+			e.log.Error("a reload that is owed cannot be handed on", "resource", r.Name, "dest", r.Dest, "err", err)
+		}
+	}
+}
+
 func (e *Engine) advanceFeeds(stop context.Context, g, next *generation) {
 	all := next.units()
 	for key, backend := range next.opened {

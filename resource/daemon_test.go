@@ -340,3 +340,46 @@ func TestDaemonDeniedPath(t *testing.T) {
 		t.Errorf("the denial was logged %d times, want once", got)
 	}
 }
+
+// A reload that a removed resource owed is done by the one that shares its
+// command.
+func TestDaemonHandsOwedReloadOn(t *testing.T) {
+	reload := `reload_cmd = "test -e OUTproxy && echo x >>OUTreloads"`
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+reload,
+		"conf.d/b.toml", strings.ReplaceAll(plainResource, "OUTa", "OUTb")+reload)
+	s.write("out/b.conf", "10.0.0.1\n") // in sync, so that only a owes
+	d := s.start(watching)
+	waitFor(t, "the reload to be owed", func() bool { return d.state("a").ReloadOwed })
+	if err := os.Remove(s.dir + "/conf.d/a.toml"); err != nil {
+		t.Fatal(err)
+	}
+	d.update()
+	s.write("out/proxy", "")
+	waitFor(t, "the reload", func() bool { return exists(s.out("reloads")) })
+	waitFor(t, "the marks to be removed", func() bool { return !hasMark(s.out("a.conf")) && !hasMark(s.out("b.conf")) })
+}
+
+// A file that may be half written keeps its unit from reloading until it is
+// put right.
+func TestDaemonWaitsForHalfWrittenFile(t *testing.T) {
+	reload := `reload_cmd = "echo x >>OUTreloads"`
+	s := newSite(t, twoKeys, "templates/a.tmpl", "{{getv \"/nokey\"}}", "templates/b.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+reload,
+		"conf.d/b.toml", strings.ReplaceAll(strings.ReplaceAll(plainResource, "OUTa", "OUTb"), "a.tmpl", "b.tmpl")+reload)
+	if err := setMark(s.out("a.conf"), true); err != nil {
+		t.Fatal(err)
+	}
+	d := s.start(watching)
+	d.waitFile("b.conf", "10.0.0.1\n")
+	d.ready()
+	u := d.engine.running.workers[0].unit
+	waitFor(t, "the unit to wait for something that is not yet due", func() bool {
+		return len(u.mailbox.wake) == 0 && d.state("a").State == Held
+	})
+	if exists(s.out("reloads")) {
+		t.Error("the proxy was told although a file may be half written")
+	}
+	s.backend.put("/app/nokey", "now")
+	d.waitFile("a.conf", "now")
+	waitFor(t, "the reload", func() bool { return exists(s.out("reloads")) })
+}

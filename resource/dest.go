@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -123,7 +124,7 @@ func differs(path string, have fileState, want content) (bool, error) {
 	if !have.exists || have.size != int64(len(want.data)) || metadataDiffers(have, want) {
 		return true, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := readSame(path, have)
 	if err != nil {
 		return false, err
 	}
@@ -134,4 +135,22 @@ func metadataDiffers(have fileState, want content) bool {
 	return want.mode != keep && want.mode != have.mode ||
 		want.uid != keep && want.uid != have.uid ||
 		want.gid != keep && want.gid != have.gid
+}
+
+// readSame reads the file at path if it is still the one whose state is have:
+// in a folder of somebody else's a link or a pipe may have taken its place.
+func readSame(path string, have fileState) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if is := stateOf(info); !info.Mode().IsRegular() || is.dev != have.dev || is.ino != have.ino {
+		return nil, fmt.Errorf("%s was replaced meanwhile", path)
+	}
+	return io.ReadAll(file)
 }

@@ -98,16 +98,30 @@ func (h heldKeys) inFull() Keys {
 
 // command runs a command for the unit, which answers questions meanwhile. It
 // returns how long the command took.
-func (u *unit) command(ctx context.Context, line string, timeout time.Duration) (took time.Duration, err error) {
-	u.pulse.busy(timeout)
+func (u *unit) command(stop, ctx context.Context, line string, timeout time.Duration) (took time.Duration, err error) {
 	defer u.pulse.beat()
-	done := make(chan struct{})
+	begun, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		took, err = u.commands.run(ctx, line, timeout)
+		if err = u.commands.acquire(stop, ctx); err != nil {
+			return
+		}
+		defer u.commands.release()
+		close(begun)
+		took, err = u.commands.runNow(ctx, line, timeout)
 	}()
+	// Waiting for other units' commands is no standstill, however many there are.
+	waiting := time.NewTicker(time.Second)
+	defer waiting.Stop()
+	u.pulse.busy(timeout)
 	for {
 		select {
+		case <-waiting.C:
+			u.pulse.busy(timeout)
+		case <-begun:
+			begun = nil
+			waiting.Stop()
+			u.pulse.busy(timeout)
 		case <-done:
 			return took, err
 		case reply := <-u.questions:

@@ -203,7 +203,7 @@ func (u *unit) oldContent(r *tracked, have fileState) []byte {
 	if u.opts.Diff == nil || !have.exists || have.size > diffable {
 		return nil
 	}
-	old, err := os.ReadFile(r.target)
+	old, err := readSame(r.target, have)
 	if err != nil {
 		return nil
 	}

@@ -176,7 +176,7 @@ func (r *reader) dest() string {
 	case strings.HasSuffix(dest, "/"):
 		r.fail("dest", "dest %q names a directory: name the file in it", dest)
 	}
-	return filepath.Join(r.opts.DestDir, dest)
+	return filepath.Join(r.opts.DestDir, filepath.Join("/", dest))
 }
 
 // keys returns the prefix and the paths to load.

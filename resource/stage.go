@@ -256,7 +256,7 @@ func writeAll(file *os.File, data []byte) error {
 // backUp leaves a copy of the file at path, whose state is have, beside it,
 // with the same owner and mode.
 func backUp(path string, have fileState) error {
-	data, err := os.ReadFile(path)
+	data, err := readSame(path, have)
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
@@ -322,6 +322,9 @@ func removeUnlocked(path string) (bool, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
+	}
+	if errors.Is(err, syscall.ELOOP) {
+		return false, nil // a link is nothing that we staged
 	}
 	if err != nil {
 		return false, err

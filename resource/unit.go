@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -144,7 +145,7 @@ func (u *unit) due() time.Time {
 			first = earliest(first, r.due())
 		}
 	}
-	if u.owesReload() {
+	if u.owesReload() && !u.halfWritten() {
 		first = earliest(first, u.reloadAt)
 	}
 	return first
@@ -152,6 +153,11 @@ func (u *unit) due() time.Time {
 
 func (u *unit) owesReload() bool {
 	return slices.ContainsFunc(u.resources, func(r *tracked) bool { return r.owed })
+}
+
+// halfWritten tells whether a file may be half written, so that no reload may run.
+func (u *unit) halfWritten() bool {
+	return slices.ContainsFunc(u.resources, func(r *tracked) bool { return r.owed && r.partial })
 }
 
 // collect moves what came in from the mailbox into the stores.
@@ -279,8 +285,7 @@ func (u *unit) pass(stop, hard context.Context, now time.Time) {
 // reload runs the reload command if one is owed and may run now. A file that
 // may be half written is put right first.
 func (u *unit) reload(stop, hard context.Context, now time.Time) {
-	partial := slices.ContainsFunc(u.resources, func(r *tracked) bool { return r.owed && r.partial })
-	if u.opts.Noop || !u.owesReload() || partial || now.Before(u.reloadAt) || stop.Err() != nil {
+	if u.opts.Noop || !u.owesReload() || u.halfWritten() || now.Before(u.reloadAt) || stop.Err() != nil {
 		return
 	}
 	timeout, least := u.reloadLimits()
@@ -289,8 +294,13 @@ func (u *unit) reload(stop, hard context.Context, now time.Time) {
 		u.log.Debug("reload deferred", "cmd", u.reloadCmd, "wait", at.Sub(now))
 		return
 	}
+	before := u.lastReload
 	u.lastReload = time.Now()
-	took, err := u.command(hard, u.reloadCmd, timeout)
+	took, err := u.command(stop, hard, u.reloadCmd, timeout)
+	if errors.Is(err, errStopping) {
+		u.lastReload = before
+		return // the marks stay: the next run reloads
+	}
 	for _, r := range u.resources {
 		if r.owed {
 			r.record.reloaded(took, err)
