@@ -82,7 +82,7 @@ func (u *unit) failed(r *tracked, err error) {
 	again := r.failure != nil && r.failure.Error() == err.Error() && outputOf(err) == ""
 	attrs := []any{"resource", r.Name, "dest", r.Dest, "err", err}
 	if failed, ok := errors.AsType[*commandError](err); ok {
-		attrs = append(attrs, "cmd", failed.line, "output", failed.output)
+		attrs = append(attrs, "output", failed.output, "cmd", failed.line)
 	}
 	switch {
 	case again:

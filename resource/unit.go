@@ -315,7 +315,7 @@ func (u *unit) reload(stop, hard context.Context, now time.Time) {
 		} else {
 			attrs = append(attrs, "retry_in", "the next run")
 		}
-		u.log.Error("reload failed, it stays owed", attrs...)
+		u.log.Error("reload failed", attrs...)
 		u.finishReload(&reloadError{err})
 		return
 	}

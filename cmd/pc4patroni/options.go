@@ -146,7 +146,7 @@ var options = []option{
 		help: "its password; better in a file: see -password-file",
 		set:  func(s *settings, text string) error { s.Backend.Password = secret(text); return nil }},
 	{name: "password-file", group: groupAuth, kind: aString, arg: "FILE", forBackend: true,
-		help: "holds the password in its first line",
+		help: "holds the password and nothing else",
 		set:  text(func(s *settings) *string { return &s.Backend.PasswordFile })},
 	{name: "basic-auth", group: groupAuth, kind: aBool, forBackend: true,
 		help: "for confd's command lines; a username is enough",
