@@ -65,7 +65,6 @@ func TestComparison(t *testing.T) {
 		s.once(t, "switchover", c)
 	})
 	phase("synchronous", func(t *testing.T) { compareSynchronous(t, c, s, found) })
-	phase("paused", func(t *testing.T) { comparePaused(t, c, s, found) })
 	step("standby cluster", func(t *testing.T) {
 		dr := startStandbyCluster(t, c, "batman-dr")
 		since := time.Now()
@@ -90,6 +89,9 @@ func TestComparison(t *testing.T) {
 		s.once(t, "crash", c)
 	})
 	step("followed", func(t *testing.T) { testFollowed(t, whole, c, r) })
+	// Last, because it clones a node anew: Patroni 3.0.2 now and then takes the PostgreSQL
+	// that it has just started there for one that failed to start, and never looks again.
+	phase("paused", func(t *testing.T) { comparePaused(t, c, s, found) })
 
 	found.report(t)
 	t.Logf("%d samples, and %d more during which etcd moved on, in %v", len(s.samples), s.moved, time.Since(began).Round(time.Second))
