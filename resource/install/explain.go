@@ -1,0 +1,73 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// explain says what the system call error err, met when this process tried to
+// do op to path in the directory dir, means and what to do about it. The text
+// is the same at each attempt.
+func explain(err error, op, path, dir string) error {
+	hint := ""
+	switch {
+	case errors.Is(err, unix.EROFS):
+		hint = fmt.Sprintf("%s is read-only here: remount it, or under systemd set ReadWritePaths=%s", dir, dir)
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		hint = fmt.Sprintf("make room in %s", dir)
+	case errors.Is(err, unix.ENAMETOOLONG):
+		hint = "choose a shorter name"
+	case errors.Is(err, fs.ErrPermission):
+		hint = deniedHint(op, path, dir)
+	}
+	if hint == "" {
+		return &fs.PathError{Op: op, Path: path, Err: err}
+	}
+	return &fs.PathError{Op: op, Path: path, Err: &hintedError{err, hint}}
+}
+
+// hintedError adds to an error what to do about it.
+type hintedError struct {
+	err  error
+	hint string
+}
+
+func (e *hintedError) Error() string { return e.err.Error() + ": " + e.hint }
+
+func (e *hintedError) Unwrap() error { return e.err }
+
+func deniedHint(op, path, dir string) string {
+	me := userName(os.Geteuid())
+	switch op {
+	case "open", "read":
+		return fmt.Sprintf("user %s may not read it", me)
+	case "stat", "resolve":
+		return fmt.Sprintf("user %s may not look into %s: chmod o+x %s", me, dir, dir)
+	}
+	if os.Geteuid() == 0 {
+		return "the user is root, so look for an immutable flag (lsattr), SELinux or a missing capability"
+	}
+	group := groupName(os.Getegid())
+	return fmt.Sprintf("user %s may not create files in %s: chgrp %s %s && chmod g+w %s", me, dir, group, dir, dir)
+}
+
+// userName returns the name of a user, or the number where it has none.
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(uid)
+}
+
+func groupName(gid int) string {
+	if g, err := user.LookupGroupId(strconv.Itoa(gid)); err == nil {
+		return g.Name
+	}
+	return strconv.Itoa(gid)
+}
