@@ -79,9 +79,10 @@ func testHAProxySync(t *testing.T, c *cluster) {
 		"/run/haproxy/admin.sock":           filepath.Join(dir, "namespace.sock"),
 		"/var/lib/pc4patroni/haproxy-state": state,
 		"bind *:":                           "bind 127.0.0.1:",
-		"{{- $ports := dict -}}":            fmt.Sprintf("{{- $ports := dict %q %d -}}", c.scope, pair),
 		"systemctl reload haproxy":          "true",
 	})
+	c.setConfig(t, fmt.Sprintf(`{"haproxy_port": %d}`, pair))
+	t.Cleanup(func() { c.setConfig(t, `{"haproxy_port": null}`) })
 	apply(t, 0, "-onetime", "-confdir", dir, "-node", c.etcd.url)
 	for _, name := range []string{"sync", "namespace"} {
 		s := launch(t, dir, "haproxy-"+name, account{}, nil, "haproxy", "-W", "-f", filepath.Join(dir, name+".cfg"))

@@ -16,6 +16,8 @@ func TestE2E(t *testing.T) {
 	t.Run("PgBouncer's check finds bad files", testPgBouncerCheck)
 	t.Run("the samples are accepted", testGalleryAccepted)
 	t.Run("ports of a namespace", testNamespacePorts)
+	t.Run("two clusters of a namespace want one port", testNamespaceCollision)
+	t.Run("a namespace with a primary without the lock", testNamespaceHeld)
 	t.Run("confd's command line", testConfdCommandLine)
 	t.Run("confd's templates", testConfdTemplates)
 	t.Run("etcd with users", testEtcdUsers)
