@@ -1,7 +1,6 @@
 package install
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -43,7 +42,7 @@ func (d *directory) keepCopies(name string, backup bool) (original string, err e
 	}
 	data, err := io.ReadAll(file)
 	if err != nil {
-		return "", fmt.Errorf("copy %s: %w", d.join(name), errors.Unwrap(err))
+		return "", fmt.Errorf("copy a file before it is replaced: %w", err)
 	}
 	want := Want{Data: data, UID: have.UID, GID: have.GID, Mode: have.Mode, ModTime: have.ModTime()}
 	if backup {
@@ -62,23 +61,27 @@ func (d *directory) keepCopies(name string, backup bool) (original string, err e
 	return original, d.sync()
 }
 
-// copy makes a whole and synced file called name.
+// copy makes a whole and synced file called name, on the way of a staged one.
 func (d *directory) copy(name string, want Want) error {
-	file, err := d.stage(name)
+	file, ours, err := d.stage(name)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	defer d.drop(name, ours)
 	if err := write(file, want.Data); err != nil {
 		return explain(err, "write", d.join(stagedName(name)), d.path)
 	}
-	if _, err := setMetadata(file, d.join(name), nil, State{}, want); err != nil {
+	if err := d.setTime(stagedName(name), want.ModTime); err != nil {
 		return err
+	}
+	if _, err := setMetadata(file, d.join(name), nil, State{}, want); err != nil {
+		return err // whose copy it is, is no warning worth
 	}
 	if err := syncFile(file); err != nil {
 		return explain(err, "sync", d.join(stagedName(name)), d.path)
 	}
-	if err := d.claim(name, file); err != nil {
+	if err := d.claim(name, ours); err != nil {
 		return err
 	}
 	return d.renameClaimed(name)

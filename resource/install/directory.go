@@ -62,7 +62,13 @@ func openTarget(target string) (*directory, string, error) {
 	return d, filepath.Base(target), err
 }
 
-func (d *directory) close() { _ = unix.Close(d.fd) }
+// close may be called again: what is closed stays closed.
+func (d *directory) close() {
+	if d.fd >= 0 {
+		_ = unix.Close(d.fd) // nothing was written through it
+	}
+	d.fd = -1
+}
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 

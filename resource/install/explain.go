@@ -18,7 +18,7 @@ func explain(err error, op, path, dir string) error {
 	hint := ""
 	switch {
 	case errors.Is(err, unix.EROFS):
-		hint = fmt.Sprintf("%s is read-only here: remount it, or under systemd set ReadWritePaths=%s", dir, dir)
+		hint = fmt.Sprintf("%s is mounted read-only, for this process at least: under systemd set ReadWritePaths=%s", dir, dir)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		hint = fmt.Sprintf("make room in %s", dir)
 	case errors.Is(err, unix.ENAMETOOLONG):
@@ -44,14 +44,18 @@ func (e *hintedError) Unwrap() error { return e.err }
 
 func deniedHint(op, path, dir string) string {
 	me := userName(os.Geteuid())
+	if os.Geteuid() == 0 {
+		return "the user is root, so look for an immutable flag (lsattr), SELinux or a missing capability"
+	}
 	switch op {
 	case "open", "read":
 		return fmt.Sprintf("user %s may not read it", me)
+	case "replace":
+		return fmt.Sprintf("%s may be sticky (drwxrwxrwt): then user %s replaces only files of their own there", dir, me)
+	case "write in place":
+		return fmt.Sprintf("user %s may not write it", me)
 	case "stat", "resolve":
 		return fmt.Sprintf("user %s may not look into %s: chmod o+x %s", me, dir, dir)
-	}
-	if os.Geteuid() == 0 {
-		return "the user is root, so look for an immutable flag (lsattr), SELinux or a missing capability"
 	}
 	group := groupName(os.Getegid())
 	return fmt.Sprintf("user %s may not create files in %s: chgrp %s %s && chmod g+w %s", me, dir, group, dir, dir)

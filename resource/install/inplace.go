@@ -11,44 +11,51 @@ import (
 )
 
 // overwrite writes want into the existing file called name, which is a mount
-// point, and on failure puts the old data back. The marker says Partial for as
-// long as the file may be half of something, and Reload, where a reload is
-// wanted or was pending before, for as long as its bytes have changed.
-func (d *directory) overwrite(name string, want Want, reload bool, before Pending) (warnings []Warning, err error) {
+// point, and on failure puts the old data back. The marker, which was before
+// when this began, says Partial for as long as the file may be half of
+// something, and Reload for as long as its bytes may have changed.
+func (d *directory) overwrite(name string, want Want, before Pending) (warnings []Warning, err error) {
+	unchanged := func(err error) error { return errors.Join(err, d.restoreMarker(name, before)) }
 	file, err := d.open(name, unix.O_RDWR)
 	if err != nil {
-		return nil, errors.Join(err, d.restoreMarker(name, before))
+		return nil, unchanged(err)
 	}
 	defer file.Close() // what it could report, the sync has reported
-	fd := file.Fd()
 	old, err := io.ReadAll(file)
-	var have State
-	if err == nil {
-		have, err = stateOfOpen(fd)
-	}
-	if err == nil {
-		err = d.mark(partialName(name))
-	}
 	if err != nil {
-		return nil, errors.Join(err, d.restoreMarker(name, before))
+		return nil, unchanged(err)
+	}
+	have, err := stateOfOpen(file.Fd())
+	if err != nil {
+		return nil, unchanged(explain(err, "stat", d.join(name), d.path))
+	}
+	// The owner and mode come first: if they cannot be set nothing has changed.
+	markOurs(file)
+	if metadataDiffers(have, want) {
+		if warnings, err = setMetadata(file, d.join(name), nil, have, want); err != nil {
+			return nil, unchanged(err)
+		}
+	}
+	if err := d.mark(partialName(name)); err != nil {
+		return nil, unchanged(err)
 	}
 	if err := rewrite(file, want.Data); err != nil {
-		err = fmt.Errorf("write %s in place: %w", d.join(name), err)
+		err = explain(err, "write in place", d.join(name), d.path)
 		if back := rewrite(file, old); back != nil {
-			return nil, fmt.Errorf("%w; it could not be put back either and may be half written: %w", err, back)
+			return nil, fmt.Errorf("%w; the old content could not be put back either (%w), and half of it may be there", err, back)
 		}
 		if before == Partial {
 			return nil, err // what was put back was half of something already
 		}
-		_, unmarked := d.remove(partialName(name))
-		return nil, errors.Join(err, unmarked, d.restoreMarker(name, before))
-	}
-	// From here on the bytes are right and new: the reload stays pending
-	// whatever else fails.
-	if !want.ModTime.IsZero() || metadataDiffers(have, want) {
-		if warnings, err = setMetadata(file, d.join(name), nil, have, want); err != nil {
+		if _, err := d.remove(partialName(name)); err != nil {
 			return nil, err
 		}
+		return nil, unchanged(err)
+	}
+	// From here on the bytes are right and new: whatever fails, the reload stays
+	// pending.
+	if err := d.setTime(name, want.ModTime); err != nil {
+		return nil, err
 	}
 	_, err = d.remove(partialName(name))
 	return warnings, err
@@ -71,7 +78,7 @@ func rewrite(file *os.File, data []byte) error {
 	}
 	is := make([]byte, len(data)+1)
 	n, err := file.ReadAt(is, 0)
-	if !errors.Is(err, io.EOF) && err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if !bytes.Equal(is[:n], data) {

@@ -26,35 +26,19 @@ func (w Warning) String() string { return fmt.Sprintf("%s: %s: %s", w.Target, w.
 // oursAttribute is the extended attribute of files that this package wrote.
 const oursAttribute = "user.pc4patroni"
 
-// setMetadata gives file the owner, group, extended attributes, mode and
-// modification time that want names, or else those of old, whose state is have.
-// old is nil where there is no old file. The group comes before the owner,
-// because who gives a file away has no say in its group any more; both come
-// before the mode, because they clear bits of it; the mode comes after the
-// attributes, because access control lists contain it.
+// setMetadata gives file the owner, group, extended attributes and mode that
+// want names, or else those of the old file, whose state is have; old is that
+// file, or nil if its attributes are not to be copied. The group comes before
+// the owner, because who gives a file away has no say in its group any more;
+// both come before the mode, because they clear bits of it; the mode comes after
+// the attributes, because access control lists contain it.
 func setMetadata(file *os.File, target string, old *os.File, have State, want Want) (warnings []Warning, err error) {
 	is, err := stateOfOpen(file.Fd())
 	if err != nil {
 		return nil, explain(err, "stat", target, target)
 	}
-	uid, gid, mode := is.UID, is.GID, newFileMode
-	if have.Exists {
-		uid, gid, mode = have.UID, have.GID, have.Mode
-	}
-	if want.UID != Keep {
-		uid = want.UID
-	}
-	if want.GID != Keep {
-		gid = want.GID
-	}
-	if want.Mode != Keep {
-		mode = want.Mode
-	}
-	// While the file may still be written by us: later it may not.
-	if err := step("attribute"); err == nil {
-		_ = unix.Fsetxattr(int(file.Fd()), oursAttribute, []byte("1"), 0) // see takeover
-	}
-	if gid != is.GID {
+	uid, gid, mode := want.metadata(have)
+	if gid != Keep && gid != is.GID {
 		switch err := chown(file, -1, gid); {
 		case errors.Is(err, fs.ErrPermission):
 			warnings = append(warnings, groupWarning(target, gid))
@@ -62,7 +46,7 @@ func setMetadata(file *os.File, target string, old *os.File, have State, want Wa
 			return nil, fmt.Errorf("give %s to group %s: %w", target, groupName(gid), err)
 		}
 	}
-	if uid != is.UID {
+	if uid != Keep && uid != is.UID {
 		switch err := chown(file, uid, -1); {
 		case errors.Is(err, fs.ErrPermission):
 			warnings = append(warnings, ownerWarning(target, uid))
@@ -84,14 +68,49 @@ func setMetadata(file *os.File, target string, old *os.File, have State, want Wa
 	if err != nil {
 		return nil, fmt.Errorf("give %s the mode %04o: %w", target, mode, err)
 	}
-	if !want.ModTime.IsZero() {
-		at := []unix.Timeval{unix.NsecToTimeval(time.Now().UnixNano()), unix.NsecToTimeval(want.ModTime.UnixNano())}
-		if err := unix.Futimes(int(file.Fd()), at); err != nil {
-			return nil, fmt.Errorf("set the time of %s: %w", target, err)
-		}
-	}
 	return warnings, nil
 }
+
+// metadata returns the owner, group and mode of a file that replaces one whose
+// state is have. Keep stands for those of the running user.
+func (w Want) metadata(have State) (uid, gid, mode int) {
+	uid, gid, mode = Keep, Keep, newFileMode
+	if have.Exists {
+		uid, gid, mode = have.UID, have.GID, have.Mode
+	}
+	if w.UID != Keep {
+		uid = w.UID
+	}
+	if w.GID != Keep {
+		gid = w.GID
+	}
+	if w.Mode != Keep {
+		mode = w.Mode
+	}
+	return uid, gid, mode
+}
+
+// setTime gives the file called name the modification time t, unless that is
+// zero. It comes before a change of owner, after which we may not.
+func (d *directory) setTime(name string, t time.Time) error {
+	if t.IsZero() {
+		return nil
+	}
+	err := step("set time")
+	if err == nil {
+		at := []unix.Timespec{{Nsec: unix.UTIME_NOW}, unix.NsecToTimespec(t.UnixNano())}
+		err = retry(func() error { return unix.UtimesNanoAt(d.fd, name, at, unix.AT_SYMLINK_NOFOLLOW) })
+	}
+	if err != nil {
+		return explain(err, "set the time of", d.join(name), d.path)
+	}
+	return nil
+}
+
+// markOurs marks file as written by this package, where the file system can:
+// see keepCopies. It comes before a change of owner or mode, after which we may
+// not.
+func markOurs(file *os.File) { _ = unix.Fsetxattr(int(file.Fd()), oursAttribute, []byte("1"), 0) }
 
 func chown(file *os.File, uid, gid int) error {
 	if err := step("chown"); err != nil {
@@ -103,14 +122,20 @@ func chown(file *os.File, uid, gid int) error {
 func ownerWarning(target string, uid int) Warning {
 	return Warning{target,
 		fmt.Sprintf("user %s may not give it to user %s, and keeps it", userName(os.Geteuid()), userName(uid)),
-		fmt.Sprintf("run as root or as %s, or name another owner", userName(uid))}
+		fmt.Sprintf("run as user %s, or name another owner", userName(uid))}
 }
 
 func groupWarning(target string, gid int) Warning {
 	me, group := userName(os.Geteuid()), groupName(gid)
-	return Warning{target,
-		fmt.Sprintf("user %s may not give it to group %s, because they are not a member", me, group),
-		fmt.Sprintf("usermod -aG %s %s and restart, run as root, or name another group", group, me)}
+	remedy := "run as root, or name another group"
+	if gid != 0 { // nobody should become a member of root's group for this
+		remedy = fmt.Sprintf("usermod -aG %s %s and restart, or name another group", group, me)
+	}
+	return Warning{target, fmt.Sprintf("user %s is no member of group %s and may not give it to that group", me, group), remedy}
+}
+
+func mountWarning(target string) Warning {
+	return Warning{target, "it is a mount point, and is written in place: a reader may see half of it", "mount its directory instead"}
 }
 
 // maySetOwner and maySetGroup tell whether this process may give files of its

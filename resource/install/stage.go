@@ -1,8 +1,10 @@
 package install
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +28,7 @@ type Staged struct {
 	name     string // of the target
 	target   string
 	file     *os.File
-	have     State
+	ours     State // of file: device and inode tell it from another's
 	want     Want
 	warnings []Warning
 	synced   bool
@@ -40,8 +42,8 @@ func Stage(target string, have State, want Want) (_ *Staged, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Staged{dir: d, name: name, target: target, have: have, want: want}
-	if s.file, err = d.stage(name); err != nil {
+	s := &Staged{dir: d, name: name, target: target, want: want}
+	if s.file, s.ours, err = d.stage(name); err != nil {
 		d.close()
 		return nil, err
 	}
@@ -52,6 +54,9 @@ func Stage(target string, have State, want Want) (_ *Staged, err error) {
 	}()
 	if err := write(s.file, want.Data); err != nil {
 		return nil, explain(err, "write", s.Path(), d.path)
+	}
+	if err := d.setTime(stagedName(name), want.ModTime); err != nil {
+		return nil, err
 	}
 	var old *os.File
 	if have.Exists {
@@ -66,14 +71,27 @@ func Stage(target string, have State, want Want) (_ *Staged, err error) {
 
 // stage makes the empty file in which the next content of name is staged. A
 // leftover is removed, never opened: it may be anything.
-func (d *directory) stage(name string) (*os.File, error) {
+func (d *directory) stage(name string) (*os.File, State, error) {
 	if _, err := d.remove(stagedName(name)); err != nil {
-		return nil, err
+		return nil, State{}, err
 	}
 	if err := step("create"); err != nil {
-		return nil, err
+		return nil, State{}, explain(err, "create", d.join(stagedName(name)), d.path)
 	}
-	return d.create(stagedName(name))
+	file, err := d.create(stagedName(name))
+	if errors.Is(err, fs.ErrExist) {
+		return nil, State{}, contended(d.join(name))
+	}
+	if err != nil {
+		return nil, State{}, err
+	}
+	markOurs(file)
+	ours, err := stateOfOpen(file.Fd())
+	if err != nil {
+		_ = file.Close()
+		return nil, State{}, explain(err, "stat", d.join(stagedName(name)), d.path)
+	}
+	return file, ours, nil
 }
 
 // writeSize bounds a single write, so that tests can stop between two.
@@ -85,8 +103,11 @@ func write(file *os.File, data []byte) error {
 			return err
 		}
 		n, err := file.WriteAt(data[at:min(at+writeSize, len(data))], int64(at))
+		if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+			return pathErr.Err
+		}
 		if err != nil {
-			return errors.Unwrap(err)
+			return err
 		}
 		if at += n; at == len(data) {
 			return nil
@@ -128,106 +149,119 @@ type Options struct {
 
 // Result says what Install did.
 type Result struct {
-	State    State  // of the target now
-	InPlace  bool   // the target is a mount point and was written in place
-	Original string // the path of the copy that the first takeover left, or ""
-	Warnings []Warning
+	State    State     // of the target now
+	InPlace  bool      // the target is a mount point and was written in place
+	Original string    // the path of the copy that the first takeover left, or ""
+	Warnings []Warning // what could not be done as wanted
 }
 
-// Install puts the staged file in place of its target, and sets the marker of
-// a pending reload before. After an error the target is whole, and what it was,
-// except that one that is a mount point may be half written, or be
-// complete: ask PendingOf, which is never too low. Either way the staged file is
-// gone.
-func (s *Staged) Install(opts Options) (result Result, err error) {
-	defer s.dir.close()
+// Install puts the staged file in place of its target, and before that sets the
+// marker of a pending reload. After an error the target is what it was, unless
+// it is a mount point: then it may be half of the new file, or all of it, and
+// PendingOf says so. The staged file is gone in any case.
+func (s *Staged) Install(opts Options) (Result, error) {
+	defer s.Discard()
 	if !s.synced {
 		if err := s.Sync(); err != nil {
-			s.drop(stagedName(s.name))
 			return Result{}, err
 		}
 	}
-	if result.Original, err = s.dir.keepCopies(s.name, opts.Backup); err != nil {
-		s.drop(stagedName(s.name))
-		return Result{}, err
-	}
-	if err := s.dir.claim(s.name, s.file); err != nil {
-		_ = s.file.Close() // the name is another's
-		return Result{}, err
-	}
-	before, err := s.dir.pending(s.name)
-	if err == nil && opts.Reload {
-		err = s.dir.mark(reloadName(s.name))
-	}
-	if err == nil {
-		// An error of close is one of the data, and has to come before the rename.
-		err = s.close()
-	}
-	if err == nil {
-		err = s.dir.renameClaimed(s.name)
-	}
-	switch {
-	case errors.Is(err, unix.EBUSY):
-		result.InPlace = true
-		s.warnings, err = s.dir.overwrite(s.name, s.want, opts.Reload, before)
-		s.drop(claimedName(s.name))
-	case err != nil:
-		s.drop(claimedName(s.name))
-		err = errors.Join(err, s.dir.restoreMarker(s.name, before))
-	case before == Partial:
-		// What was half written is gone; the reload stays pending.
-		_, err = s.dir.remove(partialName(s.name))
-	}
+	original, err := s.dir.keepCopies(s.name, opts.Backup)
 	if err != nil {
 		return Result{}, err
 	}
-	result.Warnings = s.warnings
+	if err := s.dir.claim(s.name, s.ours); err != nil {
+		return Result{}, err
+	}
+	result := Result{Original: original, Warnings: s.warnings}
+	before, err := s.dir.pending(s.name)
+	if err != nil {
+		return Result{}, err
+	}
+	err = s.replace(opts)
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		result.InPlace = true
+		if result.Warnings, err = s.dir.overwrite(s.name, s.want, before); err != nil {
+			return Result{}, err
+		}
+		result.Warnings = append(result.Warnings, mountWarning(s.target))
+	case errors.Is(err, ErrContended):
+		return Result{}, err // the other one's reload may be pending
+	case err != nil:
+		return Result{}, errors.Join(err, s.dir.restoreMarker(s.name, before))
+	case before == Partial:
+		// What was half written is gone; only the reload stays pending.
+		if _, err := s.dir.remove(partialName(s.name)); err != nil {
+			return Result{}, err
+		}
+	}
 	result.State, err = s.dir.statRegular(s.name)
 	return result, err
 }
 
-func (s *Staged) close() error {
+// replace renames the claimed file over the target, which is the moment at
+// which a reader sees it. What can fail comes before: the marker, because
+// after the rename this process may be killed at once, and closing, because it
+// may report that the data could not be written.
+func (s *Staged) replace(opts Options) error {
+	if opts.Reload {
+		if err := s.dir.mark(reloadName(s.name)); err != nil {
+			return err
+		}
+	}
 	if err := step("close"); err != nil {
 		return err
 	}
 	if err := s.file.Close(); err != nil {
-		return fmt.Errorf("close the staged file of %s: %w", s.target, errors.Unwrap(err))
+		return fmt.Errorf("close the staged file of %s: %w", s.target, err)
 	}
-	return nil
+	return s.dir.renameClaimed(s.name)
 }
 
 // claim moves the staged file of name to a name at which nobody writes, and
-// sees that it is the one that file has open. Another process may stage the
-// same target at any time: without this, its half-written file could be
-// renamed over the target between a look and the rename. At the claimed name
-// there are only files that are whole, checked and synced.
-func (d *directory) claim(name string, file *os.File) error {
-	ours, err := stateOfOpen(file.Fd())
+// sees that it is ours. Another process may stage the same target at any time:
+// without this, its half-written file could be renamed over the target
+// between a look and the rename. What stays at the claimed name is whole,
+// checked and synced, whosever it is. (Three processes that meet within the
+// same few microseconds could still outwit it. Locks could not be, but can be
+// held forever by anybody who may open the file.)
+func (d *directory) claim(name string, ours State) error {
+	is, _, err := d.stat(stagedName(name))
 	if err != nil {
-		return explain(err, "stat", d.join(stagedName(name)), d.path)
+		return err
 	}
-	if is, _, err := d.stat(stagedName(name)); err != nil || !is.sameFile(ours) {
-		return errors.Join(contended(d.join(name)), err)
+	if !is.sameFile(ours) {
+		return contended(d.join(name))
 	}
 	if err := step("claim"); err != nil {
 		return err
 	}
-	if err := d.rename(stagedName(name), claimedName(name)); err != nil {
+	err = d.rename(stagedName(name), claimedName(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return contended(d.join(name))
+	}
+	if err != nil {
 		return explain(err, "rename", d.join(stagedName(name)), d.path)
 	}
-	if is, _, err := d.stat(claimedName(name)); err != nil || !is.sameFile(ours) {
-		_, removed := d.remove(claimedName(name)) // its owner finds it gone, and stages again
-		return errors.Join(contended(d.join(name)), err, removed)
+	is, _, err = d.stat(claimedName(name))
+	if err == nil && !is.sameFile(ours) {
+		_, err = d.remove(claimedName(name)) // its owner finds it gone, and is contended too
+		err = cmp.Or(err, contended(d.join(name)))
 	}
-	return nil
+	return err
 }
 
 func contended(target string) error { return fmt.Errorf("install %s: %w", target, ErrContended) }
 
+// renameClaimed is what makes a file visible under its name.
 func (d *directory) renameClaimed(name string) error {
 	err := step("rename")
 	if err == nil {
 		err = d.rename(claimedName(name), name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return contended(d.join(name)) // another renamed it, or removed it as a leftover
 	}
 	if err != nil {
 		return explain(err, "replace", d.join(name), d.path)
@@ -244,25 +278,28 @@ func (d *directory) restoreMarker(name string, before Pending) error {
 	return err
 }
 
-// Discard removes the staged file.
+// Discard removes the staged file. After Install or Leave it does nothing.
 func (s *Staged) Discard() {
-	s.drop(stagedName(s.name))
-	s.dir.close()
+	if s.dir.fd < 0 {
+		return
+	}
+	s.dir.drop(s.name, s.ours)
+	s.Leave()
 }
 
-// drop removes the staged file under its present name. What cannot be removed
-// now is replaced by the next Stage.
-func (s *Staged) drop(name string) {
-	ours, err := stateOfOpen(s.file.Fd())
-	if is, _, e := s.dir.stat(name); err != nil || e == nil && is.sameFile(ours) {
-		_, _ = s.dir.remove(name)
+// drop removes the staged file of name, wherever it is on its way, if it is
+// ours. What cannot be removed now is replaced by the next Stage.
+func (d *directory) drop(name string, ours State) {
+	for _, path := range []string{stagedName(name), claimedName(name)} {
+		if is, _, err := d.stat(path); err == nil && is.sameFile(ours) {
+			_, _ = d.remove(path)
+		}
 	}
-	_ = s.file.Close()
 }
 
 // Leave leaves the staged file where it is, to be looked at.
 func (s *Staged) Leave() {
-	_ = s.file.Close()
+	_ = s.file.Close() // a second time does no harm, and the first was looked at
 	s.dir.close()
 }
 
