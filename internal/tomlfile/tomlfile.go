@@ -1,18 +1,16 @@
-// Package tomlfile decodes TOML files that people write, and says everything
-// that is wrong with one at once: each error names the file, the line and the
-// key, and suggests the nearest right key.
+// Package tomlfile decodes TOML files that people write, and reports all that
+// is wrong with one at once: each error names the file, the line and the key,
+// and suggests the nearest right key.
 //
-// It knows no schema of its own; callers bring a struct. The parser is
-// BurntSushi/toml. Its own decoding into structs is not used, because it stops
-// at the first value of a wrong type, picks that one at random, takes keys in
-// any case, and knows no line for a key that nobody asked for.
+// It knows no schema of its own; callers bring a struct. BurntSushi/toml
+// parses the file, knows the lines and decodes single values. Its decoding of
+// whole structs is not used: it stops at the first wrong value, and it takes
+// keys in any case.
 package tomlfile
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -23,17 +21,16 @@ import (
 type File struct {
 	path  string
 	tree  map[string]any
-	lines map[string]int
+	lines map[string]int // by toml.Key.String
 }
 
 // Decode parses data and stores it in v, a pointer to a struct or to a
 // map[string]any. path only serves in errors.
 //
-// Fields take the key of their `toml` tag; fields without one are left alone.
-// Keys are matched exactly. Supported are strings, booleans, integers, floats,
-// time.Duration (a string such as "1m30s", or a number of seconds), pointers,
-// slices, structs, maps with string keys, any, and types that implement
-// toml.Unmarshaler or encoding.TextUnmarshaler.
+// Fields take the key of their `toml` tag, matched exactly; fields without one
+// are left alone. A field is a string, a boolean, an integer, a time.Duration
+// (a string such as "1m30s", or a number of seconds), a slice of strings, a
+// struct, a map[string]any or an any, or a pointer to one of these.
 //
 // Every unknown key and every value of a wrong type is an error of the form
 // "PATH: line N: ...", all of them joined in the order of their lines. After
@@ -43,29 +40,74 @@ type File struct {
 //
 // No error contains a value: it could be a password.
 func Decode(path string, data []byte, v any) (*File, error) {
-	f := &File{path: path}
-	if _, err := toml.Decode(string(data), &f.tree); err != nil {
+	f := &File{path: path, lines: make(map[string]int)}
+	var top map[string]toml.Primitive
+	meta, err := toml.Decode(string(data), &top)
+	if err != nil {
 		return f, f.syntaxError(err)
 	}
-	f.lines = scanLines(data)
-
-	a := assignment{file: f}
-	a.root(f.tree, v)
-	slices.SortStableFunc(a.errs, func(x, y located) int {
-		return cmp.Or(cmp.Compare(x.line, y.line), cmp.Compare(x.err.Error(), y.err.Error()))
-	})
-	errs := make([]error, len(a.errs))
-	for i, e := range a.errs {
-		errs[i] = e.err
+	f.tree, _ = f.index(&meta, strings.Split(string(data), "\n"), nil, top)
+	if tree, ok := v.(*map[string]any); ok {
+		*tree = f.tree
+		return f, nil
 	}
-	return f, errors.Join(errs...)
+	return f, f.assign(&meta, top, v)
 }
 
-// Line returns the line, counted from 1, in which the key was written that
-// keys lead to from the top of the file: Line("template", "src"). Of a table
-// that is written in several places, and of the elements of an array of
-// tables, it is the first. A key that the file does not define has line 0.
-func (f *File) Line(keys ...string) int { return f.lines[joinKeys(keys)] }
+// index returns the table as a tree of plain values. It notes the line of
+// every key in it, and returns the first of them.
+func (f *File) index(meta *toml.MetaData, text []string, path toml.Key, table map[string]toml.Primitive) (tree map[string]any, first int) {
+	tree = make(map[string]any, len(table))
+	for key, value := range table {
+		at := extend(path, key)
+		line := lineOf(meta, text, key, value)
+		var plain any
+		_ = meta.PrimitiveDecode(value, &plain) // an any takes everything
+		if _, ok := plain.(map[string]any); ok {
+			var inner map[string]toml.Primitive
+			_ = meta.PrimitiveDecode(value, &inner) // and this takes every table
+			var below int
+			plain, below = f.index(meta, text, at, inner)
+			if line == 0 {
+				line = below // of a dotted key only the last part has a position
+			}
+		}
+		tree[key] = plain
+		f.lines[at.String()] = line
+		if first == 0 || line > 0 && line < first {
+			first = line
+		}
+	}
+	return tree, first
+}
+
+// lineOf returns the line of a key. The parser tells the position of a value,
+// and only in its errors, so it gets one. Of a text of several lines that is
+// the last line: the key stands at the beginning of one above it.
+func lineOf(meta *toml.MetaData, text []string, key string, value toml.Primitive) int {
+	var refused toml.ParseError
+	errors.As(meta.PrimitiveDecode(value, refusal{}), &refused)
+	last := refused.Position.Line
+	for n := last; n > 0; n-- {
+		if n == last && strings.Contains(text[n-1], key) {
+			break
+		}
+		if rest, ok := strings.CutPrefix(strings.TrimSpace(text[n-1]), key); ok && strings.HasPrefix(strings.TrimSpace(rest), "=") {
+			return n
+		}
+	}
+	return last
+}
+
+// refusal is a value that no TOML can be decoded into.
+type refusal struct{}
+
+func (refusal) UnmarshalTOML(any) error { return errors.New("refused") }
+
+// Line returns the line, counted from 1, of the key that keys lead to from the
+// top of the file: Line("template", "src"). A key that the file does not
+// define has line 0, and so have the keys in an array of tables.
+func (f *File) Line(keys ...string) int { return f.lines[toml.Key(keys).String()] }
 
 // IsDefined tells whether the file defines the key, in whatever notation.
 func (f *File) IsDefined(keys ...string) bool {
@@ -133,12 +175,7 @@ func isSecret(key string) bool {
 	return strings.Contains(key, "pass") || strings.Contains(key, "secret") || strings.Contains(key, "token")
 }
 
-// joinKeys makes a map key of a path of keys. A quoted key may hold any
-// character, so each is prefixed with its length.
-func joinKeys(keys []string) string {
-	var b strings.Builder
-	for _, key := range keys {
-		fmt.Fprintf(&b, "%d:%s", len(key), key)
-	}
-	return b.String()
+// extend returns keys with one more, without touching the array below keys.
+func extend(keys toml.Key, key string) toml.Key {
+	return append(keys[:len(keys):len(keys)], key)
 }
