@@ -13,37 +13,31 @@ import (
 	"time"
 
 	"pc4patroni/backends"
+	"pc4patroni/internal/config"
+	"pc4patroni/internal/report"
+	"pc4patroni/internal/sdnotify"
+	"pc4patroni/internal/statuspage"
 	"pc4patroni/resource"
 )
 
-// How long the engine may take to end after its commands had to, when somebody
-// waits and when nobody does. Only a loop that hangs takes that long.
-const (
-	endsWithin       = 10 * time.Second
-	endsAtOnceWithin = 2 * time.Second
-)
-
 // daemon is the program while it stays. The settings of its program belong to
-// the goroutine that reads the configuration again; what others need of them
-// is here.
+// the goroutine that reloads the configuration.
 type daemon struct {
 	*program
 	engine   *resource.Engine
-	notifier *notifier
-	listener net.Listener // of -listen, or nil
-	stores   atomic.Pointer[stores]
-	shutdown atomic.Int64 // -shutdown-timeout
+	notifier *sdnotify.Notifier
+	page     *statuspage.Server // nil without -listen
+	backends atomic.Pointer[config.Backends]
 }
 
-// daemon keeps the files true until ctx is done, which is no error.
-func (p *program) daemon(ctx context.Context) error {
-	listener, err := p.listen(ctx)
+// daemon keeps the files in sync until stop is done, which is no error.
+func (p *program) daemon(stop, kill context.Context) error {
+	listener, err := statuspage.Listen(stop, p.settings.Listen)
 	if err != nil {
-		return err
+		return &configError{err}
 	}
 	if listener != nil {
 		defer listener.Close() // the server has closed it, if there was one
-		p.changeText = changeText(isLoopback(listener.Addr()))
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -51,10 +45,9 @@ func (p *program) daemon(ctx context.Context) error {
 	outliveReaders()
 
 	d := &daemon{program: p}
-	stores := newStores(p.settings, p.log)
-	d.stores.Store(stores)
-	d.shutdown.Store(int64(p.settings.ShutdownTimeout))
-	opts := p.resourceOptions(stores)
+	named := config.NewBackends(p.settings)
+	d.backends.Store(named)
+	opts := d.options(p.settings, named, listener)
 	set, err := resource.Load(opts)
 	if err != nil {
 		return &configError{err}
@@ -62,73 +55,45 @@ func (p *program) daemon(ctx context.Context) error {
 	if len(set.Resources) == 0 {
 		return &configError{noneUsable(set)}
 	}
-	d.engine = resource.NewEngine(opts, p.engineOptions(), d.open)
-	d.notifier = p.newNotifier(d.engine, d.shutdownTimeout)
-	d.listener = listener
+	d.engine = resource.NewEngine(opts, engineOptions(p.settings), d.open)
+	status := func() string { return report.Summary(d.engine.Status()) }
+	stopWithin := func() time.Duration { return time.Duration(p.signals.grace.Load()) + endsWithin }
+	d.notifier = sdnotify.New(watched{d.engine}, status, stopWithin, p.Getenv, p.log)
+	if listener != nil {
+		d.page = statuspage.New(d.engine, p.settings.Listen, listener, p.log)
+	}
 	p.log.Info("started", "resources", len(set.Resources), "confdir", p.settings.ConfDir)
-	return d.run(ctx, set, hangup)
+	return d.run(stop, kill, set, hangup)
 }
 
-// run has the engine work until stop is done, and serves it meanwhile.
-func (d *daemon) run(stop context.Context, set *resource.Set, hangup <-chan os.Signal) error {
-	hard, cancel := d.graceAfter(stop, d.shutdownTimeout)
-	defer cancel()
-	reading, stopReading := context.WithCancel(stop)
-	defer stopReading()
-	// Who asks is told as long as the engine works.
+// run has the engine work until stop is done, and what reports on it as long as
+// the engine works.
+func (d *daemon) run(stop, kill context.Context, set *resource.Set, hangup <-chan os.Signal) error {
+	reloading, stopReloading := context.WithCancel(stop)
+	defer stopReloading()
 	serving, stopServing := context.WithCancel(context.WithoutCancel(stop))
 	defer stopServing()
 	finished := make(chan struct{})
-	var err error // of the engine; only after finished
-	go func() {
-		defer close(finished)
-		err = d.engine.Run(stop, hard, set)
-	}()
 	var beside sync.WaitGroup
-	beside.Go(func() { d.notifier.run(stop, finished) })
-	if d.listener != nil {
-		handler := newHandler(newMonitor(d.engine, hostName()), d.settings.Listen, d.listener.Addr())
-		beside.Go(func() { serveStatus(serving, d.listener, handler, d.log) })
+	beside.Go(func() { d.notifier.Run(stop, finished) })
+	if d.page != nil {
+		beside.Go(func() { d.page.Serve(serving) })
 	}
-	beside.Go(func() { d.serve(reading, hangup) })
+	beside.Go(func() { d.wait(reloading, hangup) })
 
-	if !endsAfter(hard, finished) {
-		// Nothing is waited for any more: the process ends, and with it what hangs.
-		return errors.Join(cutShort(hard), errors.New("something hangs and was not waited for; the next start puts right what it left"))
-	}
-	stopReading()
+	err := d.engine.Run(stop, kill, set)
+	close(finished)
+	stopReloading()
 	stopServing()
 	beside.Wait()
 	if err != nil {
 		return &configError{err}
 	}
-	return cutShort(hard)
+	return cutShort(kill)
 }
 
-// endsAfter waits for finished, for a bounded time once hard is done, and
-// tells whether it was closed.
-func endsAfter(hard context.Context, finished <-chan struct{}) bool {
-	select {
-	case <-finished:
-		return true
-	case <-hard.Done():
-	}
-	within := endsWithin
-	if cutShort(hard) != nil {
-		within = endsAtOnceWithin
-	}
-	timer := time.NewTimer(within)
-	defer timer.Stop()
-	select {
-	case <-finished:
-		return true
-	case <-timer.C:
-		return false
-	}
-}
-
-// serve waits for what happens once or now and then, until ctx is done.
-func (d *daemon) serve(ctx context.Context, hangup <-chan os.Signal) {
+// wait waits for SIGHUP, and for the first full reconcile, until ctx is done.
+func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 	ready := d.engine.Ready()
 	for {
 		select {
@@ -136,21 +101,30 @@ func (d *daemon) serve(ctx context.Context, hangup <-chan os.Signal) {
 			return
 		case <-ready:
 			ready = nil
-			d.log.Info("ready, every resource has been gone through")
+			d.log.Info("ready, every resource was reconciled")
 		case <-hangup:
 			d.reload(ctx)
 		}
 	}
 }
 
-// open connects to the backend of a key, for the engine.
-func (d *daemon) open(key string) (backends.Backend, error) { return d.stores.Load().open(key) }
+// open connects to a backend by its name, for the engine.
+func (d *daemon) open(name string) (backends.Backend, error) {
+	return opener(d.backends.Load(), d.log)(name)
+}
 
-func (d *daemon) shutdownTimeout() time.Duration { return time.Duration(d.shutdown.Load()) }
+// options are those of every mode, and what the page shows of a change.
+func (d *daemon) options(s *config.Settings, named *config.Backends, listener net.Listener) resource.Options {
+	opts := d.resourceOptions(s, named)
+	if listener != nil {
+		opts.Diff = statuspage.ChangeText(listener)
+	}
+	return opts
+}
 
 // engineOptions translates the settings that concern the daemon alone.
-func (p *program) engineOptions() resource.Daemon {
-	return resource.Daemon{Interval: p.settings.Interval, Watch: p.settings.Watch}
+func engineOptions(s *config.Settings) resource.Daemon {
+	return resource.Daemon{Interval: s.Interval, Watch: s.Watch}
 }
 
 // noneUsable says what is wrong with every resource of a set.
@@ -161,3 +135,9 @@ func noneUsable(set *resource.Set) error {
 	}
 	return errors.Join(append(errs, fmt.Errorf("none of the resources (%d) can be used", len(set.Broken)))...)
 }
+
+// watched is the engine as sdnotify names its methods.
+type watched struct{ *resource.Engine }
+
+// Stalled implements sdnotify.Engine.
+func (w watched) Stalled(since time.Time) []string { return w.Stuck(since) }

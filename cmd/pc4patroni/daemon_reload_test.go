@@ -61,11 +61,11 @@ func (h *host) configure(lines ...string) {
 	write(h.t, strings.Join(lines, "\n")+"\n", h.dir, "pc4patroni.toml")
 }
 
-// hangup has the configuration read again, and waits until that is done for the nth time.
+// hangup has the configuration reloaded, and waits until that is done for the nth time.
 func (h *host) hangup(n int) {
 	h.t.Helper()
 	h.run.signal(h.t, syscall.SIGHUP)
-	h.awaitLog(`msg="configuration read again"`, n)
+	h.awaitLog(`msg="configuration reloaded"`, n)
 }
 
 func hangupSettings(t *testing.T, h *host) {
@@ -191,7 +191,7 @@ func hangupUnusable(t *testing.T, h *host) {
 			tt.change()
 		}
 		h.run.signal(t, syscall.SIGHUP)
-		h.awaitLog("the new configuration cannot be used, the old one goes on", i+1)
+		h.awaitLog("the new configuration cannot be used, the old one stays", i+1)
 		if !strings.Contains(h.log(), tt.say) {
 			t.Errorf("%s: the log does not say %s", tt.name, tt.say)
 		}
@@ -229,14 +229,14 @@ func hangupDuringReload(t *testing.T, h *host) {
 	slow.template = "new {{getv \"/leader\"}}\n"
 	h.declare(slow)
 	h.run.signal(t, syscall.SIGHUP)
-	h.awaitLog("reading the configuration again", 2)
+	h.awaitLog("reloading the configuration", 2)
 	h.put("/leader", "db2")
 	h.awaitFile("new", db2)
 	if got := read(t, started); got != "x\n" {
 		t.Errorf("the reload was begun as %q while it ran", got)
 	}
 	write(t, "", finish)
-	h.awaitLog(`msg="configuration read again"`, 2)
+	h.awaitLog(`msg="configuration reloaded"`, 2)
 	h.awaitTold("slow", "new db2")
 	h.awaitTold("new", db2)
 	h.stop()

@@ -140,7 +140,7 @@ func signalWhileReading(t *testing.T, h *host) {
 	main.template = "new\n"
 	h.declare(main)
 	h.run.signal(t, syscall.SIGHUP)
-	h.awaitLog("reading the configuration again", 1)
+	h.awaitLog("reloading the configuration", 1)
 	h.run.signal(t, syscall.SIGTERM)
 	h.awaitLog("stopping", 1)
 	write(t, "", finish)

@@ -147,7 +147,7 @@ func TestSystemdStart(t *testing.T) {
 	m.await(`STATUS=starting: 0 of 1 resource in sync; etcd `+regexp.QuoteMeta(server.URL())+` away since 2.*: .+`, 1)
 	// What SIGHUP does must not pass for the end of the start.
 	h.run.signal(t, syscall.SIGHUP)
-	h.awaitLog("configuration read again", 1)
+	h.awaitLog("configuration reloaded", 1)
 	m.never("READY=1")
 	m.never("RELOADING=1")
 
@@ -244,7 +244,7 @@ func TestSystemdWatchdog(t *testing.T) {
 	}
 	h.put("/leader", "db2")
 	h.awaitFile("other", db2)
-	h.awaitLog("stuck=[main]", 1)
+	h.awaitLog("workers=[main]", 1)
 	silent := m.count("WATCHDOG=1")
 	// The other unit works on meanwhile: its own turns are no sign of life.
 	var line string
@@ -264,7 +264,7 @@ func TestSystemdWatchdog(t *testing.T) {
 	}
 	defer reader.Close()
 	m.await("WATCHDOG=1", silent+2)
-	h.awaitLog("every loop turns again", 1)
+	h.awaitLog("every worker is alive again", 1)
 	h.awaitTold("main", line)
 	h.stop()
 }

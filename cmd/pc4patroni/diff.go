@@ -10,6 +10,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"pc4patroni/internal/terminal"
 	"pc4patroni/resource"
 )
 
@@ -68,7 +69,7 @@ func colour(diff string) string {
 		case strings.HasPrefix(line, "-"):
 			style = red
 		}
-		line = visible(line)
+		line = terminal.Visible(line)
 		if style != "" {
 			line = style + line + noStyle
 		}
@@ -80,8 +81,8 @@ func colour(diff string) string {
 	return b.String()
 }
 
-// wantsColour tells whether w is a terminal whose user does not object
-// (https://no-color.org).
-func (inv invocation) wantsColour(w io.Writer) bool {
-	return isTerminal(w) && inv.lookup("NO_COLOR") == "" && inv.lookup("TERM") != "dumb"
+// wantsColour tells whether standard output is a terminal whose user does not
+// object (https://no-color.org).
+func (p *program) wantsColour() bool {
+	return terminal.Is(p.stdout) && p.Getenv("NO_COLOR") == "" && p.Getenv("TERM") != "dumb"
 }

@@ -33,14 +33,14 @@ func (p *program) dump(ctx context.Context) error {
 	if err := encoder.Encode(values); err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
-	if p.settings.Dump == "-" {
+	if p.settings.DumpFile == "-" {
 		_, err := p.stdout.Write(b.Bytes())
 		return err
 	}
-	if err := writePrivately(p.settings.Dump, b.Bytes()); err != nil {
+	if err := writePrivately(p.settings.DumpFile, b.Bytes()); err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
 	}
-	p.log.Info("snapshot written", "file", p.settings.Dump, "keys", len(values))
+	p.log.Info("snapshot written", "file", p.settings.DumpFile, "keys", len(values))
 	return nil
 }
 

@@ -90,10 +90,10 @@ func TestListenServes(t *testing.T) {
 		})
 		return all
 	}
-	awaitAnswer("/readyz", 503, "resource a: failed: reload failed: exit status 1")
+	awaitAnswer("/readyz", 503, "a failed: reload failed: exit status 1")
 	awaitAnswer("/healthz", 200, "alive")
 	awaitAnswer("/metrics", 200, `pc4patroni_reload_pending{resource="a"} 1`)
-	awaitAnswer("/", 200, "Not everything is as it should be.")
+	awaitAnswer("/", 200, "a failed: reload failed")
 	write(t, "", dir, "go")
 	awaitAnswer("/readyz", 200, "ready")
 	page := html.UnescapeString(awaitAnswer("/", 200, "Every file is in sync."))

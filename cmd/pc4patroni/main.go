@@ -1,10 +1,9 @@
-// Command pc4patroni keeps the configuration files of proxies true to the
-// clusters that Patroni describes in etcd.
+// Command pc4patroni rewrites the configuration of proxies when a Patroni
+// cluster changes, and reloads them.
 //
-// This package holds what surrounds the engine: flags, configuration file and
-// environment become settings, settings become backends, a mode and an exit
-// status. It alone reads the environment, handles signals and ends the
-// process. What is done to files is in package resource.
+// This package connects the rooms: settings (internal/config) become backends,
+// a mode and an exit status. There is a file for each mode. It alone reads the
+// environment, handles signals and ends the process.
 package main
 
 import (
@@ -15,55 +14,46 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
-	"syscall"
+
+	"pc4patroni/internal/config"
+	"pc4patroni/internal/logging"
 )
 
 // Exit statuses.
 const (
 	exitOK      = 0 // all in sync or applied
-	exitFailed  = 1 // a resource failed or is held
+	exitFailed  = 1 // a resource failed or is held, or the run was interrupted
 	exitUsage   = 2 // usage or configuration
 	exitBackend = 3 // the backend could not be reached
 	exitPending = 4 // changes are pending (-noop -exit-code)
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// After the first signal the next one ends the process at once, unless a
-	// command has to be ended first: see graceAfter.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args, os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(os.Args, os.Environ(), os.Stdout, os.Stderr))
 }
 
 // run is the whole program: args begins with the name by which it was called,
 // environ is as from os.Environ. It returns the exit status, which is decided
 // here and nowhere else.
-func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	inv := invocation{name: "pc4patroni", environ: environ}
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	inv := config.Invocation{Name: "pc4patroni", Environ: environ}
 	if len(args) > 0 {
-		inv.name, inv.args = filepath.Base(args[0]), args[1:]
+		inv.Name, inv.Args = filepath.Base(args[0]), args[1:]
 	}
-	err := inv.run(ctx, stdin, stdout, stderr)
+	p := &program{Invocation: inv, level: new(slog.LevelVar), stdout: stdout, stderr: stderr}
+	err := p.run()
 	if err == nil {
 		return exitOK
 	}
-	text := err.Error()
-	if _, ok := errors.AsType[*usageError](err); ok {
-		text += "; see " + inv.name + " -help"
-	}
-	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintf(stderr, "%s: %s\n", inv.name, line)
-	}
-	_, config := errors.AsType[*configError](err)
-	cut, atOnce := errors.AsType[*secondSignal](err)
+	logging.Fatal(stderr, inv.Name, p.logFormat, inv.Getenv("JOURNAL_STREAM"), err)
+	_, badConfig := errors.AsType[*configError](err)
+	second, killed := errors.AsType[*secondSignal](err)
 	switch {
-	case atOnce:
-		return cut.status()
-	case config:
+	case killed:
+		return second.status()
+	case badConfig:
 		return exitUsage
 	case errors.Is(err, errUnreachable):
 		return exitBackend
@@ -74,54 +64,71 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	}
 }
 
+// program is one run with its settings.
+type program struct {
+	config.Invocation
+	settings       *config.Settings
+	logFormat      string // does not change with the settings
+	log            *slog.Logger
+	level          *slog.LevelVar // of log
+	stdout, stderr io.Writer
+	signals        *signals
+}
+
 // run does what the settings ask for. Its error is the last thing that the
 // user reads: what happened to each resource is in the log.
-func (inv invocation) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
-	s, warnings, err := inv.load()
+func (p *program) run() error {
+	settings, warnings, err := p.Load()
 	if errors.Is(err, flag.ErrHelp) {
-		return inv.printHelp(stdout)
+		return p.WriteHelp(p.stdout)
 	}
 	if err != nil {
+		if _, ok := errors.AsType[*config.UsageError](err); ok {
+			err = fmt.Errorf("%w; see %s -help", err, p.Name)
+		}
 		return &configError{err}
 	}
-	if s.Version {
-		info, ok := debug.ReadBuildInfo()
-		if !ok {
-			return errors.New("this program was built without build information")
+	p.settings, p.logFormat = settings, settings.LogFormat
+	p.level.Set(settings.LogLevel)
+	p.log = logging.New(p.stderr, settings.LogFormat, p.level, p.Getenv("JOURNAL_STREAM"))
+	p.warn(warnings)
+	signalLog := slog.New(slog.DiscardHandler) // nothing runs that would have to finish
+	if settings.Mode == config.OneTime || settings.Mode == config.Daemon {
+		signalLog = p.log
+	}
+	p.signals = watchSignals(settings.ShutdownTimeout, signalLog)
+	defer p.signals.release()
+	return p.signals.await(func(stop, kill context.Context) error {
+		switch settings.Mode {
+		case config.Version:
+			return p.version()
+		case config.Check:
+			return p.check()
+		case config.Show:
+			return p.show(stop)
+		case config.Dump:
+			return p.dump(stop)
+		case config.OneTime:
+			return p.oneTime(stop, kill)
+		default:
+			return p.daemon(stop, kill)
 		}
-		_, err := fmt.Fprintln(stdout, versionLine(info))
-		return err
-	}
-	level := new(slog.LevelVar)
-	level.Set(s.LogLevel)
-	log := newLogger(stderr, s.LogFormat, level, inv.lookup("JOURNAL_STREAM"))
+	})
+}
+
+func (p *program) warn(warnings []string) {
 	for _, warning := range warnings {
-		log.Warn("doubtful configuration", "why", warning)
-	}
-	p := &program{invocation: inv, settings: s, log: log, level: level, stdout: stdout}
-	switch {
-	case s.Check:
-		return p.check()
-	case s.Show:
-		return p.show(ctx)
-	case s.Dump != "":
-		return p.dump(ctx)
-	case s.OneTime:
-		return p.oneTime(ctx)
-	default:
-		return p.daemon(ctx)
+		p.log.Warn("configuration warning", "why", warning)
 	}
 }
 
-// program is one run with its settings.
-type program struct {
-	invocation
-	settings settings
-	log      *slog.Logger
-	level    *slog.LevelVar // of log
-	stdout   io.Writer
-	// changeText makes what the status page shows of a change; nil without page.
-	changeText func(old, now []byte, public bool) string
+func (p *program) version() error {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("this program was built without build information")
+	}
+	_, err := fmt.Fprintln(p.stdout, versionLine(info))
+	return err
 }
 
 // configError is an error in the configuration: nothing was tried.

@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
+	"pc4patroni/internal/config"
 	"pc4patroni/resource"
 )
 
 // resourceOptions translates the settings for package resource.
-func (p *program) resourceOptions(stores *stores) resource.Options {
-	s := &p.settings
+func (p *program) resourceOptions(s *config.Settings, named *config.Backends) resource.Options {
 	return resource.Options{
 		ConfDir:       s.ConfDir,
 		Prefix:        s.Prefix,
@@ -21,10 +21,9 @@ func (p *program) resourceOptions(stores *stores) resource.Options {
 		Noop:          s.Noop,
 		SyncOnly:      s.SyncOnly,
 		KeepStageFile: s.KeepStageFile,
-		Backend:       stores.key,
+		Backend:       named.Name,
 		Getenv:        p.forTemplates,
 		Environ:       p.forCommands(),
-		Diff:          p.changeText,
 		Logger:        p.log,
 	}
 }
@@ -35,35 +34,33 @@ func (p *program) resourceOptions(stores *stores) resource.Options {
 var privateVariables = []string{"PC4PATRONI_PASSWORD", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 
 // forTemplates is the environment as templates see it.
-func (inv invocation) forTemplates(name string) string {
+func (p *program) forTemplates(name string) string {
 	if slices.Contains(privateVariables, name) {
 		return ""
 	}
-	return inv.lookup(name)
+	return p.Getenv(name)
 }
 
 // forCommands is the environment of commands.
-func (inv invocation) forCommands() []string {
-	return slices.DeleteFunc(slices.Clone(inv.environ), func(entry string) bool {
+func (p *program) forCommands() []string {
+	return slices.DeleteFunc(slices.Clone(p.Environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(privateVariables, name)
 	})
 }
 
 // oneTime applies every resource once. With Noop it prints what would change.
-func (p *program) oneTime(ctx context.Context) error {
-	stores := newStores(p.settings, p.log)
-	opts := p.resourceOptions(stores)
+func (p *program) oneTime(stop, kill context.Context) error {
+	named := config.NewBackends(p.settings)
+	opts := p.resourceOptions(p.settings, named)
 	set, err := resource.Load(opts)
 	if err != nil {
 		return &configError{err}
 	}
-	hard, cancel := p.graceAfter(ctx, func() time.Duration { return p.settings.ShutdownTimeout })
-	defer cancel()
-	engine := resource.NewEngine(opts, resource.Daemon{}, stores.open)
-	results := engine.Once(ctx, hard, set, p.settings.Wait)
-	p.logUntold(results)
-	if err := cutShort(hard); err != nil {
+	engine := resource.NewEngine(opts, resource.Daemon{}, opener(named, p.log))
+	results := engine.Once(stop, kill, set, p.settings.Wait)
+	p.logReasons(results)
+	if err := cutShort(kill); err != nil {
 		return err
 	}
 	if p.settings.Noop {
@@ -71,12 +68,12 @@ func (p *program) oneTime(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.outcome(ctx, results)
+	return p.outcome(stop, results)
 }
 
-// logUntold logs the failures that the engine leaves to its caller: resources
-// that it never got to work on.
-func (p *program) logUntold(results []resource.Result) {
+// logReasons logs the failures that the engine does not: of resources that it
+// never got to work on, and those that its log level hides.
+func (p *program) logReasons(results []resource.Result) {
 	for _, r := range results {
 		switch {
 		case r.State == resource.Waiting:
@@ -85,13 +82,15 @@ func (p *program) logUntold(results []resource.Result) {
 			for mistake := range strings.SplitSeq(r.Err.Error(), "\n") {
 				p.log.Error("resource cannot be used", "resource", r.Name, "err", mistake)
 			}
+		case r.State == resource.Held && !p.log.Enabled(context.Background(), slog.LevelWarn):
+			p.log.Error("resource held, its file stays as it is", "resource", r.Name, "dest", r.Dest, "err", r.Err)
 		}
 	}
 }
 
 // printChanges prints the diffs, and the commands that would follow.
 func (p *program) printChanges(results []resource.Result) error {
-	coloured := p.wantsColour(p.stdout)
+	coloured := p.wantsColour()
 	var reloads []string
 	for _, r := range results {
 		if r.Change == nil {
@@ -111,7 +110,7 @@ func (p *program) printChanges(results []resource.Result) error {
 }
 
 // outcome says in one error how the resources fared: nil if all is well.
-func (p *program) outcome(ctx context.Context, results []resource.Result) error {
+func (p *program) outcome(stop context.Context, results []resource.Result) error {
 	var failed, waiting, unusable, pending int
 	for _, r := range results {
 		switch r.State {
@@ -131,7 +130,7 @@ func (p *program) outcome(ctx context.Context, results []resource.Result) error 
 		return &configError{fmt.Errorf("the backend of %d of %d resources cannot be used as it is set", unusable, len(results))}
 	case failed > 0:
 		return fmt.Errorf("%d of %d resources failed or are held", failed+waiting, len(results))
-	case waiting > 0 && ctx.Err() != nil:
+	case waiting > 0 && stop.Err() != nil:
 		return fmt.Errorf("interrupted: %d of %d resources not applied", waiting, len(results))
 	case waiting > 0:
 		return fmt.Errorf("%w: %d of %d resources not applied", errUnreachable, waiting, len(results))

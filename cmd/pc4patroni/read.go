@@ -7,22 +7,24 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"pc4patroni/backends"
+	"pc4patroni/internal/config"
 	"pc4patroni/resource"
 )
 
-// Waits before a backend is asked again.
+// Backoff before a backend is asked again.
 const (
-	firstWait = 100 * time.Millisecond
-	lastWait  = time.Second
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = time.Second
 )
 
 // reading is what was read from one backend.
 type reading struct {
-	backend string // its key
+	backend string // its name
 	paths   []string
 	values  map[string]string
 	err     error // why there are no values, wrapping errUnreachable
@@ -31,11 +33,11 @@ type reading struct {
 // read loads, for -dump, what lies below -prefix in the global backend or,
 // without a prefix, what the resources would load, backend by backend.
 func (p *program) read(ctx context.Context) ([]reading, error) {
-	stores := newStores(p.settings, p.log)
+	named := config.NewBackends(p.settings)
 	var set *resource.Set
 	if p.settings.Prefix == "" {
 		var err error
-		if set, err = p.loadToRead(stores); err != nil {
+		if set, err = p.loadToRead(named); err != nil {
 			return nil, err
 		}
 		for _, broken := range set.Broken {
@@ -45,11 +47,13 @@ func (p *program) read(ctx context.Context) ([]reading, error) {
 			return nil, &configError{errors.New("no resource can be used; name the keys with -prefix")}
 		}
 	}
-	readings, err := p.toRead(stores, set)
+	readings, err := p.toRead(named, set)
 	if err != nil {
 		return nil, err
 	}
-	p.readAll(ctx, stores, readings)
+	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
+		return nil, err
+	}
 	for _, r := range readings {
 		if r.err != nil {
 			return nil, r.err
@@ -59,8 +63,8 @@ func (p *program) read(ctx context.Context) ([]reading, error) {
 }
 
 // loadToRead loads the resources that say what to read.
-func (p *program) loadToRead(stores *stores) (*resource.Set, error) {
-	set, err := resource.Load(p.resourceOptions(stores))
+func (p *program) loadToRead(named *config.Backends) (*resource.Set, error) {
+	set, err := resource.Load(p.resourceOptions(p.settings, named))
 	if errors.Is(err, resource.ErrNoResources) {
 		return nil, &configError{fmt.Errorf("%w; or name the keys with -prefix", err)}
 	}
@@ -72,10 +76,10 @@ func (p *program) loadToRead(stores *stores) (*resource.Set, error) {
 
 // toRead says what the resources of the set load from which backend or, without
 // a set, what lies below -prefix in the global one.
-func (p *program) toRead(stores *stores, set *resource.Set) ([]reading, error) {
+func (p *program) toRead(named *config.Backends, set *resource.Set) ([]reading, error) {
 	if set == nil {
-		key, err := stores.key(nil, nil)
-		return []reading{{backend: key, paths: []string{backends.Join(p.settings.Prefix, "/")}}}, err
+		name, err := named.Name(nil, nil)
+		return []reading{{backend: name, paths: []string{backends.Join(p.settings.Prefix, "/")}}}, err
 	}
 	paths := make(map[string][]string)
 	for _, r := range set.Resources {
@@ -88,33 +92,44 @@ func (p *program) toRead(stores *stores, set *resource.Set) ([]reading, error) {
 	return readings, nil
 }
 
-// readAll reads from all backends at once, for as long as -wait says.
-func (p *program) readAll(ctx context.Context, stores *stores, readings []reading) {
-	ctx, cancel := context.WithTimeout(ctx, p.settings.Wait)
+// readAll reads from all backends at once, for as long as -wait says. An error
+// of one backend stands in its reading, unless it means that the configuration
+// is wrong or that the user does not want to wait.
+func (p *program) readAll(ctx context.Context, open func(name string) (backends.Backend, error), readings []reading) error {
+	waiting, cancel := context.WithTimeout(ctx, p.settings.Wait)
 	defer cancel()
-	var reads sync.WaitGroup
+	var reads errgroup.Group
 	for i := range readings {
-		reads.Go(func() {
-			r := &readings[i]
-			var err error
-			if r.values, err = p.readOne(ctx, stores, r); err != nil {
+		r := &readings[i]
+		reads.Go(func() error {
+			backend, err := open(r.backend)
+			if err != nil {
+				return &configError{fmt.Errorf("%s: %w", r.backend, err)}
+			}
+			defer backend.Close() // the answer is here, or there is none
+			if r.values, err = p.readOne(waiting, backend, r.paths); err != nil {
 				r.err = fmt.Errorf("%w: %s: %w", errUnreachable, r.backend, err)
 			}
+			return nil
 		})
 	}
-	reads.Wait()
+	err := reads.Wait()
+	if ctx.Err() != nil {
+		return interrupted(ctx)
+	}
+	return err
+}
+
+// interrupted is the error of a run that a signal ended.
+func interrupted(ctx context.Context) error {
+	return fmt.Errorf("interrupted: %w", context.Cause(ctx))
 }
 
 // readOne tries until ctx is done, or until trying again would be of no use.
-func (p *program) readOne(ctx context.Context, stores *stores, r *reading) (map[string]string, error) {
-	backend, err := stores.open(r.backend)
-	if err != nil {
-		return nil, err
-	}
-	defer backend.Close() // the answer is here, or there is none
+func (p *program) readOne(ctx context.Context, backend backends.Backend, paths []string) (map[string]string, error) {
 	var last error
-	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		snapshot, err := backend.Load(ctx, r.paths)
+	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+		snapshot, err := backend.Load(ctx, paths)
 		if err == nil {
 			return snapshot.Values, nil
 		}

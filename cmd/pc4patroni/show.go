@@ -12,6 +12,9 @@ import (
 
 	"pc4patroni/funcs"
 	"pc4patroni/funcs/patroni"
+	"pc4patroni/internal/config"
+	"pc4patroni/internal/report"
+	"pc4patroni/internal/terminal"
 	"pc4patroni/resource"
 )
 
@@ -19,18 +22,20 @@ import (
 // and how each resource stands with them. Of several backends, one that cannot
 // be reached does not hide what the others hold.
 func (p *program) show(ctx context.Context) error {
-	stores := newStores(p.settings, p.log)
-	set, readings, err := p.toShow(stores)
+	named := config.NewBackends(p.settings)
+	set, readings, err := p.toShow(named)
 	if err != nil {
 		return err
 	}
-	p.readAll(ctx, stores, readings)
-	found := &showing{now: time.Now(), severalBackends: len(readings) > 1}
+	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
+		return err
+	}
+	found := &findings{now: time.Now(), severalBackends: len(readings) > 1}
 	for _, r := range readings {
 		found.add(r)
 	}
 	if set != nil {
-		if found.resources, err = p.viewResources(ctx, stores, set, readings); err != nil {
+		if found.resources, err = p.viewResources(ctx, named, set, readings); err != nil {
 			return err
 		}
 	}
@@ -46,38 +51,32 @@ func (p *program) show(ctx context.Context) error {
 	if _, err := io.Copy(p.stdout, &out); err != nil {
 		return err
 	}
-	if err := unreachable(readings); err != nil {
-		return err
-	}
-	if len(found.clusters) == 0 {
-		return errors.New(noClusters(readings))
-	}
-	return nil
+	return found.verdict(readings)
 }
 
 // toShow says what to read: what is below -prefix, if that was typed, else what
 // the resources load, which are then looked at as well. A prefix out of the
 // configuration file or the environment belongs to the resources, if there are
 // any.
-func (p *program) toShow(stores *stores) (*resource.Set, []reading, error) {
-	if p.settings.Prefix != "" && p.settings.source("prefix") == fromFlag {
-		readings, err := p.toRead(stores, nil)
+func (p *program) toShow(named *config.Backends) (*resource.Set, []reading, error) {
+	if p.settings.PrefixTyped() {
+		readings, err := p.toRead(named, nil)
 		return nil, readings, err
 	}
-	set, err := p.loadToRead(stores)
+	set, err := p.loadToRead(named)
 	if errors.Is(err, resource.ErrNoResources) && p.settings.Prefix != "" {
-		readings, err := p.toRead(stores, nil)
+		readings, err := p.toRead(named, nil)
 		return nil, readings, err
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	readings, err := p.toRead(stores, set)
+	readings, err := p.toRead(named, set)
 	return set, readings, err
 }
 
-// showing is what -show prints.
-type showing struct {
+// findings are what -show prints.
+type findings struct {
 	now             time.Time
 	severalBackends bool
 	clusters        []foundCluster
@@ -90,30 +89,30 @@ type foundCluster struct {
 	*patroni.Cluster
 }
 
-func (s *showing) add(r reading) {
+func (f *findings) add(r reading) {
 	store := funcs.NewStore()
 	store.Replace(maps.All(r.values))
 	for _, c := range store.Clusters("/") {
-		s.clusters = append(s.clusters, foundCluster{r.backend, c})
+		f.clusters = append(f.clusters, foundCluster{r.backend, c})
 	}
 }
 
 // writeTable prints for people.
-func (s *showing) writeTable(w *bytes.Buffer) {
+func (f *findings) writeTable(w *bytes.Buffer) {
 	backend := ""
-	for _, c := range s.clusters {
-		if s.severalBackends && c.backend != backend {
+	for _, c := range f.clusters {
+		if f.severalBackends && c.backend != backend {
 			backend = c.backend
 			separate(w)
-			writeFolded(w, 0, 4, "from "+visible(backend)+":")
+			fmt.Fprintf(w, "from %s:\n", terminal.Visible(backend))
 		}
-		printCluster(w, c.Cluster, s.now)
+		printCluster(w, c.Cluster, f.now)
 	}
-	if len(s.resources) > 0 {
+	if len(f.resources) > 0 {
 		separate(w)
 	}
-	for _, r := range s.resources {
-		printResource(w, &r)
+	for i := range f.resources {
+		printResource(w, &f.resources[i])
 	}
 }
 
@@ -124,25 +123,34 @@ func separate(w *bytes.Buffer) {
 	}
 }
 
-// noClusters says why there is nothing to show.
-func noClusters(readings []reading) string {
+// verdict is the error that decides the exit status.
+func (f *findings) verdict(readings []reading) error {
+	var unread []error
 	keys := 0
 	for _, r := range readings {
 		keys += len(r.values)
-	}
-	if keys == 0 {
-		return nothingBelow(readings)
-	}
-	return fmt.Sprintf("none of the %d keys belongs to a cluster of Patroni", keys)
-}
-
-// unreachable is the error about the backends that were not read, or nil.
-func unreachable(readings []reading) error {
-	var errs []error
-	for _, r := range readings {
 		if r.err != nil {
-			errs = append(errs, r.err)
+			unread = append(unread, r.err)
 		}
 	}
-	return errors.Join(slices.Clip(errs)...)
+	troubled := 0
+	for i := range f.resources {
+		if r := &f.resources[i].result; report.State(r).Level > report.OK && r.State != resource.Pending && r.State != resource.Waiting {
+			troubled++
+		}
+	}
+	switch {
+	case len(f.resources) > 0 && !slices.ContainsFunc(f.resources, func(v resourceView) bool { return v.declared != nil }):
+		return &configError{errors.New("no resource can be used; name the keys with -prefix")}
+	case len(unread) > 0:
+		return errors.Join(unread...)
+	case troubled > 0:
+		return fmt.Errorf("%d of %d resources failed, are held or have a pending reload", troubled, len(f.resources))
+	case len(f.clusters) > 0:
+		return nil
+	case keys == 0:
+		return errors.New(nothingBelow(readings))
+	default:
+		return fmt.Errorf("none of the %d keys belongs to a cluster of Patroni", keys)
+	}
 }

@@ -3,17 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 
 	"pc4patroni/funcs/patroni"
+	"pc4patroni/internal/report"
 	"pc4patroni/resource"
 )
 
-// shownJSON is what -show prints for programs. Its names are a promise, as are
-// those of a cluster: they may become more, and none is taken away.
+// shownJSON is what -show prints for programs. Fields may be added, never
+// removed.
 type shownJSON struct {
 	Clusters  []json.RawMessage `json:"clusters"`
 	Resources []resourceJSON    `json:"resources"`
@@ -53,7 +53,7 @@ type seenJSON struct {
 	Groups        []seenJSON `json:"groups"`
 }
 
-// changeJSON is what a pass would do.
+// changeJSON is what would change.
 type changeJSON struct {
 	New          bool     `json:"new"`
 	LinesRemoved int      `json:"lines_removed"`
@@ -63,35 +63,22 @@ type changeJSON struct {
 }
 
 // writeJSON prints for programs.
-func (s *showing) writeJSON(w *bytes.Buffer) error {
+func (f *findings) writeJSON(w *bytes.Buffer) error {
 	shown := shownJSON{Clusters: []json.RawMessage{}, Resources: []resourceJSON{}}
-	for _, c := range s.clusters {
-		text, err := clusterJSON(c.backend, c.Cluster)
+	for _, c := range f.clusters {
+		text, err := report.ClusterJSON(c.backend, c.Cluster)
 		if err != nil {
 			return err
 		}
 		shown.Clusters = append(shown.Clusters, text)
 	}
-	for _, r := range s.resources {
+	for _, r := range f.resources {
 		shown.Resources = append(shown.Resources, r.json())
 	}
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(shown)
-}
-
-// clusterJSON is the cluster's own JSON with the backend in front.
-func clusterJSON(backend string, c *patroni.Cluster) (json.RawMessage, error) {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	name, err := json.Marshal(backend)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat([]byte(`{"backend":`), name, []byte(","), bytes.TrimPrefix(text, []byte("{"))), nil
 }
 
 func (v *resourceView) json() resourceJSON {

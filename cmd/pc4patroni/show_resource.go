@@ -13,10 +13,12 @@ import (
 	"pc4patroni/backends"
 	"pc4patroni/funcs"
 	"pc4patroni/funcs/patroni"
+	"pc4patroni/internal/config"
+	"pc4patroni/internal/terminal"
 	"pc4patroni/resource"
 )
 
-// resourceView is what a resource sees, and what a pass would do to its file.
+// resourceView is what a resource sees, and what a reconcile would do to its file.
 type resourceView struct {
 	declared *resource.Resource // nil if the resource file is broken
 	result   resource.Result
@@ -26,8 +28,8 @@ type resourceView struct {
 
 // viewResources renders and compares every resource as -noop does, with the
 // keys that have been read already.
-func (p *program) viewResources(ctx context.Context, stores *stores, set *resource.Set, readings []reading) ([]resourceView, error) {
-	opts := p.resourceOptions(stores)
+func (p *program) viewResources(ctx context.Context, named *config.Backends, set *resource.Set, readings []reading) ([]resourceView, error) {
+	opts := p.resourceOptions(p.settings, named)
 	opts.Noop, opts.Logger = true, nil // what would be logged is printed
 	byBackend := make(map[string]reading)
 	for _, r := range readings {
@@ -37,7 +39,7 @@ func (p *program) viewResources(ctx context.Context, stores *stores, set *resour
 	engine := resource.NewEngine(opts, resource.Daemon{}, open)
 	results := engine.Once(ctx, ctx, set, p.settings.Wait)
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("interrupted: %w", context.Cause(ctx))
+		return nil, interrupted(ctx)
 	}
 	views := make([]resourceView, 0, len(results))
 	for _, result := range results {
@@ -86,23 +88,23 @@ func (r asRead) Close() error { return nil }
 // printResource prints how the file stands and, below it, what the template
 // sees.
 func printResource(w *bytes.Buffer, v *resourceView) {
-	title := visible(filepath.Base(v.result.File))
+	title := terminal.Visible(filepath.Base(v.result.File))
 	if v.declared == nil {
-		writeFolded(w, 0, 4, title+" cannot be used")
+		fmt.Fprintf(w, "%s cannot be used\n", title)
 		for line := range strings.SplitSeq(v.result.Err.Error(), "\n") {
-			writeFolded(w, 2, 4, visible(line))
+			fmt.Fprintf(w, "  %s\n", terminal.Visible(line))
 		}
 		return
 	}
-	writeFolded(w, 0, 4, title+" -> "+visible(v.result.Dest))
-	writeFolded(w, 2, 4, visible(v.standing()))
-	for _, line := range v.sights() {
-		writeFolded(w, 2, 4, visible(line))
+	fmt.Fprintf(w, "%s -> %s\n", title, terminal.Visible(v.result.Dest))
+	fmt.Fprintf(w, "  %s\n", terminal.Visible(v.state()))
+	for _, line := range v.view() {
+		fmt.Fprintf(w, "  %s\n", terminal.Visible(line))
 	}
 }
 
-// standing says how the file is, compared with what it should be.
-func (v *resourceView) standing() string {
+// state says how the file is, compared with what it should be.
+func (v *resourceView) state() string {
 	reason := ""
 	if v.result.Err != nil {
 		reason = strings.ReplaceAll(v.result.Err.Error(), "\n", "; ")
@@ -139,7 +141,7 @@ func (v *resourceView) pending() string {
 	}
 	switch {
 	case len(parts) == 0:
-		return "in sync, but its reload is owed"
+		return "in sync, but its reload is pending"
 	case change.Reload == "":
 	case strings.Contains(strings.TrimSpace(change.Reload), "\n"):
 		parts = append(parts, "then its reload_cmd")
@@ -149,8 +151,8 @@ func (v *resourceView) pending() string {
 	return strings.Join(parts, ", ")
 }
 
-// sights says what the template sees, in as few words as will do.
-func (v *resourceView) sights() []string {
+// view says what the template sees.
+func (v *resourceView) view() []string {
 	switch {
 	case v.result.State == resource.Waiting:
 		return nil

@@ -2,14 +2,97 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"pc4patroni/resource"
 )
+
+// How long a mode may take to end after its commands had to, when nobody waits
+// and when somebody does. Only a mode that hangs takes that long.
+const (
+	endsWithin       = 10 * time.Second
+	endsAtOnceWithin = 2 * time.Second
+)
+
+// signals turns SIGINT and SIGTERM into two contexts. stop is done at the first
+// signal: nothing new is started. kill is done at the second one, or when
+// running commands had their time: they are killed. A third signal ends the
+// process as if nobody handled it.
+type signals struct {
+	stop, kill context.Context
+	grace      atomic.Int64 // nanoseconds, from stop to kill
+	release    func()       // ends the watching
+}
+
+// watchSignals handles SIGINT and SIGTERM until release is called. Nobody else
+// in the program does.
+func watchSignals(grace time.Duration, log *slog.Logger) *signals {
+	received := make(chan os.Signal, 2)
+	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
+	stop, cancelStop := context.WithCancelCause(context.Background())
+	kill, cancelKill := context.WithCancelCause(context.Background())
+	s := &signals{stop: stop, kill: kill}
+	s.grace.Store(int64(grace))
+	released := make(chan struct{})
+	ended := make(chan struct{})
+	s.release = func() {
+		close(released)
+		<-ended
+	}
+	go func() {
+		defer close(ended)
+		defer signal.Stop(received)
+		select {
+		case first := <-received:
+			cancelStop(fmt.Errorf("%s signal received", first))
+		case <-released:
+			return
+		}
+		grace := time.Duration(s.grace.Load())
+		log.Info("stopping, running commands may finish", "reason", context.Cause(stop), "within", grace)
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case second := <-received:
+			cancelKill(&secondSignal{second.(syscall.Signal)})
+		case <-timer.C:
+			cancelKill(fmt.Errorf("not done %s after the signal to end", grace))
+		case <-released:
+		}
+	}()
+	return s
+}
+
+// await runs a mode. Once its commands are killed it has to end soon, or it is
+// not waited for.
+func (s *signals) await(mode func(stop, kill context.Context) error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- mode(s.stop, s.kill) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-s.kill.Done():
+	}
+	within := endsWithin
+	if cutShort(s.kill) != nil {
+		within = endsAtOnceWithin
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return errors.Join(cutShort(s.kill), errors.New("something hangs and was not waited for; the next start repairs what it left"))
+	}
+}
 
 // secondSignal is the error of a run that a user did not want to wait for.
 type secondSignal struct{ signal syscall.Signal }
@@ -24,36 +107,9 @@ func (e *secondSignal) Unwrap() error { return resource.ErrAtOnce }
 // status is what a shell would report had the signal ended the process itself.
 func (e *secondSignal) status() int { return 128 + int(e.signal) }
 
-// graceAfter returns a context for the commands that run when stop is done: it
-// ends grace later, or with the next SIGTERM or SIGINT, which is its cause
-// then as a *secondSignal. One signal more ends the process as if nobody
-// handled it.
-func (p *program) graceAfter(stop context.Context, grace func() time.Duration) (context.Context, context.CancelFunc) {
-	hard, cancel := context.WithCancelCause(context.WithoutCancel(stop))
-	unwatch := context.AfterFunc(stop, func() {
-		second := make(chan os.Signal, 1)
-		signal.Notify(second, syscall.SIGINT, syscall.SIGTERM)
-		defer signal.Stop(second)
-		timer := time.NewTimer(grace())
-		defer timer.Stop()
-		p.log.Info("stopping, running commands may finish", "reason", context.Cause(stop), "within", grace())
-		select {
-		case s := <-second:
-			cancel(&secondSignal{s.(syscall.Signal)})
-		case <-timer.C:
-			cancel(fmt.Errorf("not done %s after the signal to end", grace()))
-		case <-hard.Done():
-		}
-	})
-	return hard, func() {
-		unwatch()
-		cancel(nil)
-	}
-}
-
-// cutShort returns the *secondSignal that ended hard, or nil.
-func cutShort(hard context.Context) error {
-	if s, ok := context.Cause(hard).(*secondSignal); ok {
+// cutShort returns the *secondSignal that ended kill, or nil.
+func cutShort(kill context.Context) error {
+	if s, ok := errors.AsType[*secondSignal](context.Cause(kill)); ok {
 		return s
 	}
 	return nil

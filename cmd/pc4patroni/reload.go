@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"pc4patroni/resource"
+)
+
+// reload reads everything again that SIGHUP asks for. What cannot be used is
+// reported, and the old state stays.
+func (d *daemon) reload(ctx context.Context) {
+	d.log.Info("reloading the configuration")
+	d.notifier.Reloading(true)
+	defer d.notifier.Reloading(false)
+	set, err := d.readAgain(ctx)
+	switch {
+	case ctx.Err() != nil:
+		// The program ends; whether this was in time is of no interest.
+	case err != nil:
+		d.log.Error("the new configuration cannot be used, the old one stays", "err", err)
+	default:
+		d.log.Info("configuration reloaded", "resources", len(set.Resources), "broken", len(set.Broken))
+	}
+}
+
+// readAgain has the engine go on with what the configuration says now. After
+// an error nothing has changed.
+func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
+	settings, warnings, err := d.Load()
+	if err != nil {
+		return nil, err
+	}
+	fixed := settings.KeepFixed(d.settings)
+
+	old, used := d.backends.Load(), d.engine.Status().Backends
+	named := old.Renew(settings, func(name string) bool {
+		_, inUse := used[name]
+		return inUse || len(used) == 0 // none is known before the engine has begun
+	})
+	opts := d.options(settings, named, d.page.Listener())
+	set, err := resource.Load(opts)
+	if err != nil {
+		return nil, err
+	}
+	d.backends.Store(named)
+	if err := d.engine.Update(ctx, opts, engineOptions(settings), set); err != nil {
+		d.backends.Store(old)
+		return nil, fmt.Errorf("apply it: %w", err)
+	}
+
+	d.warn(warnings)
+	for _, name := range fixed {
+		d.log.Warn("this setting has changed, but takes effect with a restart only", "setting", name)
+	}
+	d.settings = settings
+	d.level.Set(settings.LogLevel)
+	d.signals.grace.Store(int64(settings.ShutdownTimeout))
+	return set, nil
+}

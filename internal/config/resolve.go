@@ -1,0 +1,162 @@
+package config
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+)
+
+// resolve settles what depends on more than one option, and finds
+// contradictions. Where two options contradict each other, the one from the
+// stronger source wins; of equals it is an error.
+func (s *Settings) resolve() (warnings []string, err error) {
+	if s.Mode, err = s.mode(); err != nil {
+		return nil, err
+	}
+	if s.ExitCode && !s.Noop {
+		return nil, usagef("-exit-code needs -noop")
+	}
+	if s.Mode != Show && s.source("o") == fromFlag {
+		return nil, usagef("-o needs -show")
+	}
+	if s.DestDir != "" {
+		dir, err := filepath.Abs(s.DestDir)
+		if err != nil {
+			return nil, usagef("-destdir %s: %v", s.DestDir, err)
+		}
+		s.DestDir = dir
+	}
+	if s.source("password") == fromFlag {
+		warnings = append(warnings, "a password on the command line is visible to every user of this host; use -password-file")
+	}
+	if err := s.Backend.resolve(s.source); err != nil {
+		return nil, usagef("%v", err)
+	}
+	return warnings, nil
+}
+
+// mode returns the mode that the flags ask for. A -noop that was typed implies
+// -onetime; one from elsewhere leaves the daemon a daemon.
+func (s *Settings) mode() (Mode, error) {
+	typed := func(name string) bool { return s.source(name) == fromFlag }
+	once := s.oneTime || s.Noop && (typed("noop") || s.ExitCode) && !typed("onetime")
+	mode, by := Daemon, ""
+	for _, m := range []struct {
+		mode Mode
+		flag string
+		set  bool
+	}{
+		{OneTime, "onetime", s.oneTime && typed("onetime")},
+		{OneTime, "noop", s.Noop && typed("noop")},
+		{Check, "check", s.check},
+		{Show, "show", s.show},
+		{Dump, "dump", s.DumpFile != ""},
+	} {
+		if m.set && by != "" && m.mode != mode {
+			return 0, usagef("-%s and -%s exclude each other", by, m.flag)
+		}
+		if m.set && by == "" {
+			mode, by = m.mode, m.flag
+		}
+	}
+	switch {
+	case mode == Daemon && once:
+		return OneTime, nil
+	case mode == OneTime && !once:
+		return Daemon, nil // -noop -onetime=false
+	}
+	return mode, nil
+}
+
+// resolve settles which store is read. from tells the source of the strongest
+// of some options.
+func (b *Backend) resolve(from func(names ...string) source) error {
+	if err := b.resolveKind(from("backend"), from("file"), from("node", "srv-domain", "srv-record")); err != nil {
+		return err
+	}
+	if b.Kind == "file" {
+		if len(b.Files) == 0 {
+			return errors.New("backend file needs a snapshot to read: name it with file")
+		}
+		return nil
+	}
+
+	// As in confd, SRV records win over nodes of the same source.
+	if b.SRVDomain != "" || b.SRVRecord != "" {
+		if from("node") > from("srv-domain", "srv-record") {
+			b.SRVDomain, b.SRVRecord = "", ""
+		} else {
+			b.Nodes = nil
+		}
+	}
+	if b.Password != "" && b.PasswordFile != "" {
+		switch {
+		case from("password") > from("password-file"):
+			b.PasswordFile = ""
+		case from("password") < from("password-file"):
+			b.Password = ""
+		default:
+			return errors.New("password and password-file exclude each other")
+		}
+	}
+	if b.Username == "" && (b.Password != "" || b.PasswordFile != "") {
+		return errors.New("a password needs username")
+	}
+	if b.Username != "" && b.Password == "" && b.PasswordFile == "" {
+		return errors.New("username needs password-file or password")
+	}
+	if b.BasicAuth && b.Username == "" {
+		return errors.New("basic-auth needs username")
+	}
+	if (b.ClientCert == "") != (b.ClientKey == "") {
+		return errors.New("client-cert and client-key need each other")
+	}
+	return b.resolveScheme(from("node") == fromDefault)
+}
+
+// resolveKind sets the kind of backend. It is what the strongest source says:
+// with backend, or else with what only one kind has.
+func (b *Backend) resolveKind(backend, file, nodes source) error {
+	if len(b.Files) == 0 {
+		file = fromDefault
+	}
+	switch {
+	case backend == file && file > fromDefault && b.Kind == "etcd":
+		return errors.New("backend etcd and file exclude each other")
+	case backend >= max(file, nodes):
+	case file == nodes:
+		return errors.New("file and node exclude each other; choose with backend")
+	case file > nodes:
+		b.Kind = "file"
+	default:
+		b.Kind = "etcd"
+	}
+	return nil
+}
+
+// resolveScheme finds nodes that do not go with each other. The default node
+// takes the scheme that the other options call for.
+func (b *Backend) resolveScheme(isDefault bool) error {
+	if isDefault {
+		usesTLS := b.ClientCert != "" || b.ClientCAKeys != "" || b.ClientInsecure
+		if b.Scheme == "https" || b.Scheme == "" && usesTLS {
+			for i, node := range b.Nodes {
+				b.Nodes[i] = strings.Replace(node, "http://", "https://", 1)
+			}
+		}
+		return nil
+	}
+	var plain, secured int
+	for _, node := range b.Nodes {
+		switch {
+		case strings.HasPrefix(node, "http://"):
+			plain++
+		case strings.HasPrefix(node, "https://"):
+			secured++
+		}
+	}
+	if plain > 0 && secured > 0 {
+		return errors.New("some nodes begin with http:// and some with https://: all must have the same scheme")
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pc4patroni/resource"
+)
+
+const (
+	// maxNamed is how many resources a summary names.
+	maxNamed = 3
+	// maxSummary is how many bytes a summary has at most. systemd does not read
+	// a message of more than 4096.
+	maxSummary = 3000
+)
+
+// InSync tells whether nothing is left to do for a resource.
+func InSync(r *resource.Result) bool {
+	return (r.State == resource.InSync || r.State == resource.Changed) && !r.ReloadOwed
+}
+
+// State names the state of a resource.
+func State(r *resource.Result) Remark {
+	switch {
+	case r.State == resource.Failed && r.Dest == "":
+		return Remark{"cannot be used", Bad}
+	case r.State == resource.Failed:
+		return Remark{"failed", Bad}
+	case r.State == resource.Held:
+		return Remark{"held", Warn}
+	case r.ReloadOwed:
+		return Remark{"reload pending", Warn}
+	case r.State == resource.Waiting:
+		return Remark{"waiting for its keys", Warn}
+	case r.State == resource.Pending:
+		return Remark{"would change", Warn}
+	}
+	return Remark{"in sync", OK}
+}
+
+// trouble says in one line what is wrong with a resource, "" if nothing is.
+func trouble(r *resource.Result) string {
+	state := State(r)
+	if state.Level == OK {
+		return ""
+	}
+	words := OneLine(r.Name) + " " + state.Text
+	if r.Err == nil {
+		return words
+	}
+	// One mistake will do; the page and the log have them all.
+	first, _, _ := strings.Cut(r.Err.Error(), "\n")
+	return words + ": " + OneLine(first)
+}
+
+// NotReady returns why files may not be what they should be as far as is
+// known, a line for each reason. A resource that is held is no reason: the
+// cluster has, for example, no primary now. Neither is a backend that is away:
+// the files are right until something else is known.
+func NotReady(status resource.Status) []string {
+	if len(status.Backends) == 0 {
+		return []string{"starting"}
+	}
+	var reasons []string
+	for i := range status.Results {
+		r := &status.Results[i]
+		if r.State != resource.Held && r.State != resource.Pending && !InSync(r) {
+			reasons = append(reasons, trouble(r))
+		}
+	}
+	return reasons
+}
+
+// Troubles returns all that somebody should look at, a line each.
+func Troubles(status resource.Status) []Remark {
+	var found []Remark
+	for i := range status.Results {
+		if words := trouble(&status.Results[i]); words != "" {
+			found = append(found, Remark{words, State(&status.Results[i]).Level})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
+		if b := status.Backends[name]; !b.Connected && b.Err != nil {
+			found = append(found, Remark{fmt.Sprintf("%s away since %s: %s",
+				OneLine(name), b.Since.Format("2006-01-02 15:04:05"), OneLine(b.Err.Error())), Warn})
+		}
+	}
+	return found
+}
+
+// Summary says in one line how the daemon is doing.
+func Summary(status resource.Status) string {
+	var inSync, all int
+	var resources, backends []string
+	for i := range status.Results {
+		r := &status.Results[i]
+		if r.Dest != "" { // a broken file may have a version before it that goes on
+			all++
+			if InSync(r) {
+				inSync++
+			}
+		}
+		if words := trouble(r); words != "" && r.State != resource.Waiting {
+			resources = append(resources, words)
+		}
+	}
+	for _, t := range Troubles(resource.Status{Backends: status.Backends}) {
+		backends = append(backends, t.Text)
+	}
+	count := fmt.Sprintf("%d of %d resources in sync", inSync, all)
+	switch {
+	case inSync == all && all == 1:
+		count = "1 resource in sync"
+	case inSync == all:
+		count = fmt.Sprintf("%d resources in sync", all)
+	case all == 1:
+		count = "0 of 1 resource in sync"
+	}
+	if more := len(resources) - maxNamed; more > 0 {
+		resources = append(resources[:maxNamed], fmt.Sprintf("and %d more", more))
+	}
+	words := strings.Join(slices.Concat([]string{count}, resources, backends), "; ")
+	if len(words) > maxSummary {
+		words = strings.ToValidUTF8(words[:maxSummary], "") + "..."
+	}
+	return words
+}

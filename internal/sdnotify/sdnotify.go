@@ -1,0 +1,272 @@
+// Package sdnotify tells systemd how the daemon is doing, by the protocol of
+// sd_notify(3): ready, reloading, stopping, a status in words, and the
+// watchdog's sign of life from the goroutines that do the work.
+package sdnotify
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Engine is what a Notifier reports on. Its methods may be called at any time
+// and do not block.
+type Engine interface {
+	// Ready is closed after the first full reconcile.
+	Ready() <-chan struct{}
+	// Stalled returns the names of workers that showed no sign of life since
+	// that time. A call asks for the next sign.
+	Stalled(since time.Time) []string
+}
+
+// phase is what systemd knows a service to be in.
+type phase int
+
+const (
+	phaseNone phase = iota
+	phaseStarting
+	phaseRunning
+	phaseReloading
+	phaseStopping
+)
+
+const (
+	// statusEvery is the time between looks for a changed status.
+	statusEvery = time.Second
+	// livenessEvery is the time between checks of liveness where systemd's
+	// watchdog does not say.
+	livenessEvery = 15 * time.Second
+	// minExtension is how far a start is put off at least. Each check of
+	// liveness puts it off anew.
+	minExtension = time.Minute
+)
+
+// A Notifier talks to systemd. One goroutine runs it and owns what is below;
+// Reloading may be called by another. A nil Notifier talks to nobody.
+type Notifier struct {
+	engine Engine
+	// status says in one line how the engine is doing.
+	status func() string
+	// send hands one message to systemd. It does not block for long.
+	send func(state string) error
+	// watchdog is how long systemd waits for a sign of life; 0 is for ever.
+	watchdog time.Duration
+	// stopWithin is how long stopping may take.
+	stopWithin func() time.Duration
+	log        *slog.Logger
+
+	reloads chan bool     // a reload of the configuration begins, or is over
+	ended   chan struct{} // closed when Run returns
+
+	phase phase
+	// What systemd was told last. Telling it the difference makes up for a
+	// message that could not be sent.
+	toldPhase  phase
+	toldStatus string
+	failing    bool // the last message could not be sent
+
+	asked   time.Time // when the workers were asked for a sign of life
+	stalled []string
+}
+
+// New returns a Notifier for the systemd that getenv's variables name, or nil
+// if the program was not started by it.
+func New(engine Engine, status func() string, stopWithin func() time.Duration, getenv func(string) string, log *slog.Logger) *Notifier {
+	path := getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
+	watchdog, err := watchdogTimeout(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), os.Getpid())
+	if err != nil {
+		log.Warn("ignoring systemd's watchdog", "err", err)
+	}
+	return newNotifier(engine, status, func(state string) error { return send(path, state) }, watchdog, stopWithin, log)
+}
+
+func newNotifier(engine Engine, status func() string, send func(string) error, watchdog time.Duration, stopWithin func() time.Duration, log *slog.Logger) *Notifier {
+	return &Notifier{
+		engine: engine, status: status, send: send, watchdog: watchdog, stopWithin: stopWithin, log: log,
+		reloads: make(chan bool), ended: make(chan struct{}), phase: phaseStarting,
+	}
+}
+
+// Reloading tells that a reload of the configuration begins or is over.
+func (n *Notifier) Reloading(begins bool) {
+	if n == nil {
+		return
+	}
+	select {
+	case n.reloads <- begins:
+	case <-n.ended:
+	}
+}
+
+// Run tells systemd what happens until finished is closed. stop is done when
+// the program is told to end.
+func (n *Notifier) Run(stop context.Context, finished <-chan struct{}) {
+	if n == nil {
+		return
+	}
+	defer close(n.ended)
+	status := time.NewTicker(statusEvery)
+	defer status.Stop()
+	liveness := time.NewTicker(n.livenessEvery())
+	defer liveness.Stop()
+	ready, stopped := n.engine.Ready(), stop.Done()
+	n.alive()
+	n.tell()
+	for {
+		select {
+		case <-finished:
+			return
+		case <-ready:
+			ready = nil
+			n.enter(phaseRunning)
+		case <-stopped:
+			stopped = nil
+			n.enter(phaseStopping)
+		case begins := <-n.reloads:
+			if n.phase == phaseStarting {
+				break // READY=1 after the reload would claim a start that did not happen
+			}
+			if begins {
+				n.enter(phaseReloading)
+			} else {
+				n.enter(phaseRunning)
+			}
+		case <-status.C:
+		case <-liveness.C:
+			n.heartbeat()
+		}
+		n.tell()
+	}
+}
+
+// livenessEvery leaves time for two more tries before the watchdog bites.
+func (n *Notifier) livenessEvery() time.Duration {
+	if n.watchdog == 0 {
+		return livenessEvery
+	}
+	return n.watchdog / 3
+}
+
+// enter changes the phase. There is no way back from stopping.
+func (n *Notifier) enter(next phase) {
+	if n.phase != phaseStopping {
+		n.phase = next
+	}
+}
+
+// tell sends what systemd does not know yet.
+func (n *Notifier) tell() {
+	var lines []string
+	if n.phase != n.toldPhase {
+		lines = n.announcement()
+	}
+	status := n.words()
+	if status != n.toldStatus {
+		lines = append(lines, "STATUS="+status)
+	}
+	if len(lines) > 0 && n.post(lines...) {
+		n.toldPhase, n.toldStatus = n.phase, status
+	}
+}
+
+// announcement returns what says that the phase was entered.
+func (n *Notifier) announcement() []string {
+	switch n.phase {
+	case phaseRunning:
+		return []string{"READY=1"}
+	case phaseReloading:
+		return []string{"RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic()/time.Microsecond)}
+	case phaseStopping:
+		return []string{"STOPPING=1", extend(n.stopWithin())}
+	default:
+		return []string{extend(n.extension())}
+	}
+}
+
+// words is the status in one line.
+func (n *Notifier) words() string {
+	switch n.phase {
+	case phaseStopping:
+		return "stopping: waiting for running commands"
+	case phaseReloading:
+		return "reloading the configuration"
+	case phaseStarting:
+		return "starting: " + n.status()
+	default:
+		return n.status()
+	}
+}
+
+// post sends one message and tells whether that worked. A failure is logged
+// once.
+func (n *Notifier) post(lines ...string) bool {
+	err := n.send(strings.Join(lines, "\n"))
+	if err != nil && !n.failing {
+		n.log.Warn("cannot notify systemd", "err", err)
+	}
+	n.failing = err != nil
+	return err == nil
+}
+
+// heartbeat passes a sign of life on to systemd: of every worker, or none.
+func (n *Notifier) heartbeat() {
+	if !n.alive() {
+		return
+	}
+	var lines []string
+	if n.watchdog > 0 {
+		lines = append(lines, "WATCHDOG=1")
+	}
+	if n.phase == phaseStarting || n.phase == phaseReloading {
+		lines = append(lines, extend(n.extension()))
+	}
+	if len(lines) > 0 {
+		n.post(lines...)
+	}
+}
+
+// alive tells whether every worker showed a sign of life since the last call.
+func (n *Notifier) alive() bool {
+	since := n.asked
+	n.asked = time.Now()
+	stalled := n.engine.Stalled(since)
+	if since.IsZero() {
+		return true // nobody was asked yet
+	}
+	slices.Sort(stalled)
+	switch {
+	case slices.Equal(stalled, n.stalled):
+	case len(stalled) == 0:
+		n.log.Info("every worker is alive again")
+	default:
+		n.log.Error("worker stuck; withholding watchdog ping", "workers", stalled)
+	}
+	n.stalled = stalled
+	return len(stalled) == 0
+}
+
+// extension is how far each check of liveness puts a start off.
+func (n *Notifier) extension() time.Duration { return max(minExtension, 3*n.livenessEvery()) }
+
+func extend(d time.Duration) string {
+	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d/time.Microsecond)
+}
+
+// monotonic returns the reading of CLOCK_MONOTONIC, by which systemd tells
+// this reload from an earlier one.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // Linux always has that clock
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,182 @@
+package statuspage
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"pc4patroni/resource"
+)
+
+// exampleEngine has one resource in every state.
+func exampleEngine() *toldEngine {
+	result := func(name string, state resource.State, err error) resource.Result {
+		return resource.Result{Name: name, File: "conf.d/" + name + ".toml", Dest: "/etc/" + name, State: state, Err: err}
+	}
+	owing := result("owing", resource.Changed, nil)
+	owing.ReloadOwed = true
+	changed := noon.Add(-90 * time.Minute)
+	return &toldEngine{
+		status: resource.Status{
+			Backends: connected(),
+			Results: []resource.Result{
+				{Name: "broken", File: "conf.d/broken.toml", State: resource.Failed, Err: errors.New("line 3: bad")},
+				result("good", resource.InSync, nil),
+				result("held", resource.Held, errors.New("no primary")),
+				owing,
+				result("twice", resource.InSync, nil),
+				{Name: "twice", File: "conf.d/twice.toml", State: resource.Failed, Err: errors.New("line 4: bad")},
+			},
+		},
+		records: map[string]resource.Record{
+			"conf.d/good.toml": {
+				Renders: 10, RenderFailures: 1, LastSuccess: noon.Add(-1500 * time.Millisecond),
+				Check:  resource.Runs{Defined: true, Count: 4, Failures: 1, Total: 2 * time.Second, Last: changed, LastTook: 250 * time.Millisecond},
+				Reload: resource.Runs{Defined: true, Count: 3, Total: 300 * time.Millisecond, Last: changed, LastTook: 40 * time.Millisecond},
+				Change: resource.LastChange{At: changed, Diff: "@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n"},
+			},
+			"conf.d/held.toml": {Renders: 2, RenderFailures: 2},
+		},
+		latency: resource.Latency{Count: 3, Sum: 1500 * time.Millisecond, Within: map[time.Duration]int{
+			10 * time.Millisecond: 0, 100 * time.Millisecond: 1, time.Second: 2,
+		}},
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	handler := newHandler(newTestMonitor(exampleEngine()), "", onLoopback, quiet)
+	response := get(t, handler, "/metrics")
+	all := body(t, response)
+	if response.StatusCode != 200 {
+		t.Fatalf("%s\n%s", response.Status, all)
+	}
+	var ours strings.Builder
+	for line := range strings.Lines(all) {
+		if strings.HasPrefix(line, "pc4patroni_") {
+			ours.WriteString(line)
+		}
+	}
+	want := `
+pc4patroni_backend_resyncs_total{reason="auth"} 0
+pc4patroni_backend_resyncs_total{reason="compacted"} 0
+pc4patroni_backend_resyncs_total{reason="connection"} 0
+pc4patroni_backend_resyncs_total{reason="interval"} 0
+pc4patroni_backend_resyncs_total{reason="other"} 0
+pc4patroni_backend_resyncs_total{reason="replaced"} 0
+pc4patroni_backend_resyncs_total{reason="silence"} 2
+pc4patroni_backend_up 1
+pc4patroni_build_info{goversion="go1.26",revision="abc",version="v1.2.3"} 1
+pc4patroni_change_to_reload_seconds_bucket{le="0.01"} 0
+pc4patroni_change_to_reload_seconds_bucket{le="0.1"} 1
+pc4patroni_change_to_reload_seconds_bucket{le="1"} 2
+pc4patroni_change_to_reload_seconds_bucket{le="+Inf"} 3
+pc4patroni_change_to_reload_seconds_sum 1.5
+pc4patroni_change_to_reload_seconds_count 3
+pc4patroni_command_duration_seconds_sum{command="check",resource="good"} 2
+pc4patroni_command_duration_seconds_count{command="check",resource="good"} 4
+pc4patroni_command_duration_seconds_sum{command="reload",resource="good"} 0.3
+pc4patroni_command_duration_seconds_count{command="reload",resource="good"} 3
+pc4patroni_command_failures_total{command="check",resource="good"} 1
+pc4patroni_command_failures_total{command="reload",resource="good"} 0
+pc4patroni_events_total 7
+pc4patroni_reload_pending{resource="broken"} 0
+pc4patroni_reload_pending{resource="good"} 0
+pc4patroni_reload_pending{resource="held"} 0
+pc4patroni_reload_pending{resource="owing"} 1
+pc4patroni_reload_pending{resource="twice"} 0
+pc4patroni_renders_total{resource="good",result="failure"} 1
+pc4patroni_renders_total{resource="good",result="success"} 9
+pc4patroni_renders_total{resource="held",result="failure"} 2
+pc4patroni_renders_total{resource="held",result="success"} 0
+pc4patroni_resource_held{resource="broken"} 0
+pc4patroni_resource_held{resource="good"} 0
+pc4patroni_resource_held{resource="held"} 1
+pc4patroni_resource_held{resource="owing"} 0
+pc4patroni_resource_held{resource="twice"} 0
+pc4patroni_resource_in_sync{resource="broken"} 0
+pc4patroni_resource_in_sync{resource="good"} 1
+pc4patroni_resource_in_sync{resource="held"} 0
+pc4patroni_resource_in_sync{resource="owing"} 0
+pc4patroni_resource_in_sync{resource="twice"} 0
+pc4patroni_resource_last_success_timestamp_seconds{resource="good"} 1.7840303985e+09
+`
+	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), ours.String()); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes"} {
+		if !strings.Contains(all, "\n"+name+" ") {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestBackendUp(t *testing.T) {
+	engine := &toldEngine{status: resource.Status{Backends: connected()}}
+	handler := newHandler(newTestMonitor(engine), "", onLoopback, quiet)
+	up := func() bool {
+		return strings.Contains(body(t, get(t, handler, "/metrics")), "\npc4patroni_backend_up 1\n")
+	}
+	if !up() {
+		t.Error("a connected backend is not up")
+	}
+	engine.status.Backends["etcd other"] = resource.BackendStatus{Err: errors.New("refused")}
+	if up() {
+		t.Error("one of two backends is away, and yet they are up")
+	}
+	engine.status.Backends = nil
+	if up() {
+		t.Error("no backend is up")
+	}
+}
+
+// TestMetricsOfOddNames: a resource file may have any name, and a scrape must
+// not fail because of one.
+func TestMetricsOfOddNames(t *testing.T) {
+	engine := &toldEngine{status: resource.Status{Backends: connected(), Results: []resource.Result{
+		{Name: "a\xff", Dest: "/a", State: resource.InSync}, {Name: "a?", Dest: "/b", State: resource.Held}, {Name: "q\"\n", Dest: "/c"},
+	}}}
+	response := get(t, newHandler(newTestMonitor(engine), "", onLoopback, quiet), "/metrics")
+	text := body(t, response)
+	if response.StatusCode != 200 || !strings.Contains(text, `pc4patroni_resource_in_sync{resource="a?"} 0`) || !strings.Contains(text, `{resource="q\"\n"} 0`) {
+		t.Errorf("%s\n%s", response.Status, text)
+	}
+}
+
+// TestMonitoringPage compares docs/monitoring.md with the metrics: each has one
+// row in the table, with its labels, and no row is about anything else.
+func TestMonitoringPage(t *testing.T) {
+	data, err := os.ReadFile("../../docs/monitoring.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(pc4patroni_[a-z_]+)(?:\\{([a-z, ]+)\\})?` \\|").FindAllStringSubmatch(string(data), -1) {
+		if _, twice := rows[row[1]]; twice {
+			t.Errorf("%s has more than one row", row[1])
+		}
+		rows[row[1]] = row[2]
+	}
+	want := map[string]string{}
+	pattern := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
+	for _, d := range metricDescriptions {
+		parts := pattern.FindStringSubmatch(d.String())
+		if parts == nil {
+			t.Fatalf("cannot take %s apart", d)
+		}
+		want[parts[1]] = strings.ReplaceAll(parts[2], ",", ", ")
+	}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Errorf("rows of docs/monitoring.md (-want +got):\n%s", diff)
+	}
+	for _, m := range regexp.MustCompile(`pc4patroni_[a-z_]+`).FindAllString(string(data), -1) {
+		base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(m, "_bucket"), "_sum"), "_count")
+		if _, ok := want[base]; !ok {
+			t.Errorf("%s is mentioned, but there is no such metric", m)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package statuspage
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pc4patroni/internal/report"
+	"pc4patroni/internal/terminal"
+	"pc4patroni/resource"
+)
+
+//go:embed web/page.html web/style.css
+var web embed.FS
+
+var pageTemplate = template.Must(template.New("page.html").ParseFS(web, "web/page.html"))
+
+// minRefresh and maxRefresh bound how often a page may load itself again, in
+// seconds.
+const (
+	minRefresh = 2
+	maxRefresh = 3600
+)
+
+// resourcesInFull is how many resources one page shows with all that happened to
+// them. Of more, those that are not in sync are, and the others have a row each.
+const resourcesInFull = 12
+
+// page is what the template shows. All text in it can be printed.
+type page struct {
+	At            string
+	Host, Version string
+	Refresh       int          // seconds, or 0
+	Toggle        template.URL // the same page with Refresh, or without
+	Chosen        bool         // one cluster or resource, by the query
+
+	Headline report.Remark // the worst fact
+	Reasons  []report.Remark
+	Silent   []string
+	Starting bool
+
+	Clusters pageClusters
+	Backends []pageBackend
+
+	Resources pageResources
+}
+
+// pageResources is what the page shows of all resources.
+type pageResources struct {
+	Count      int
+	Full, Rows []pageResource
+}
+
+type pageResource struct {
+	Name, File, Dest    string
+	State, Class        string
+	Error               string
+	LastSuccess         instant
+	Changed             instant
+	ChangedHow          string
+	DiffLines           []diffLine
+	DiffSummary, NoDiff string
+	Check, Reload       pageRuns
+}
+
+type pageRuns struct {
+	Defined bool
+	Last    instant
+	Took    string
+	Failed  bool
+	Counts  string
+}
+
+type pageBackend struct {
+	Name, State, Class, Error string
+	Since                     instant
+	Revision                  int64
+	Events                    int
+	Resyncs                   string
+}
+
+type diffLine struct{ Class, Text string }
+
+// instant is a time for people, as seen from the moment of the page.
+type instant struct {
+	Machine string // for programs; "" if it never was
+	Words   string
+	Ago     string
+}
+
+func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	status, records := m.engine.Status(), m.engine.Records()
+	now := m.now()
+	p := page{
+		At: now.Format("15:04:05 MST, 2 January 2006"), Host: report.Printable(m.host), Version: report.Printable(m.build.version),
+		Refresh: refresh(query), Toggle: toggle(query), Reasons: report.Troubles(status),
+		Starting: len(status.Backends) == 0,
+	}
+	seen := m.clusters(r.Context())
+	for _, name := range seen.silent {
+		p.Silent = append(p.Silent, report.Printable(name))
+	}
+	p.Clusters = newPageClusters(seen.clusters, query, now)
+	p.Resources = newPageResources(status.Results, records, query.Get("resource"), now)
+	p.Chosen = query.Get("cluster") != "" || query.Get("resource") != ""
+	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
+		p.Backends = append(p.Backends, newPageBackend(name, status.Backends[name], now))
+	}
+	p.Headline = headline(&p)
+	var out bytes.Buffer
+	if err := pageTemplate.Execute(&out, &p); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = out.WriteTo(w) // the reader may have gone
+}
+
+func serveStyle(w http.ResponseWriter, _ *http.Request) {
+	style, err := web.ReadFile("web/style.css")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	_, _ = w.Write(style) // the reader may have gone
+}
+
+// refresh reads how often the reader wants the page again.
+func refresh(query url.Values) int {
+	n, err := strconv.Atoi(query.Get("refresh"))
+	if err != nil || n <= 0 {
+		return 0
+	}
+	return min(max(n, minRefresh), maxRefresh)
+}
+
+// toggle links to the same page that loads itself again, or no longer.
+func toggle(query url.Values) template.URL {
+	other := url.Values{}
+	for _, name := range []string{"cluster", "backend", "resource"} {
+		if query.Has(name) {
+			other.Set(name, query.Get(name))
+		}
+	}
+	if refresh(query) == 0 {
+		other.Set("refresh", "5")
+	}
+	return template.URL("?" + other.Encode()) // it is escaped
+}
+
+// headline says the worst that is known in one sentence.
+func headline(p *page) report.Remark {
+	worst := report.Remark{Text: "Every file is in sync."}
+	consider := func(r report.Remark) {
+		if r.Level > worst.Level {
+			worst = r
+		}
+	}
+	if p.Starting {
+		return report.Remark{Text: "Starting."}
+	}
+	for _, r := range p.Reasons {
+		consider(r)
+	}
+	if c := p.Clusters.Worst; c != nil {
+		for _, t := range c.Troubles {
+			consider(report.Remark{Text: c.Title + ": " + t.Text, Level: t.Level})
+		}
+	}
+	return worst
+}
+
+// newPageResources shows the resource of a name and no other if there is one.
+func newPageResources(results []resource.Result, records map[string]resource.Record, chosen string, now time.Time) pageResources {
+	p := pageResources{Count: len(results)}
+	isChosen := func(r resource.Result) bool { return r.Name == chosen }
+	if chosen != "" && slices.ContainsFunc(results, isChosen) {
+		results = slices.DeleteFunc(slices.Clone(results), func(r resource.Result) bool { return !isChosen(r) })
+	}
+	for _, r := range results {
+		v := newPageResource(r, records[r.File], now)
+		if len(results) <= resourcesInFull || v.Class != "ok" && len(p.Full) < resourcesInFull {
+			p.Full = append(p.Full, v)
+		} else {
+			p.Rows = append(p.Rows, v)
+		}
+	}
+	return p
+}
+
+func newPageResource(r resource.Result, record resource.Record, now time.Time) pageResource {
+	v := pageResource{Name: report.Printable(r.Name), File: report.Printable(r.File), Dest: report.Printable(r.Dest), Error: report.Printable(errorText(r.Err))}
+	state := report.State(&r)
+	v.State, v.Class = state.Text, state.Level.String()
+	if r.Dest == "" {
+		return v // broken: the record is that of the version before it
+	}
+	v.LastSuccess = newInstant(record.LastSuccess, now)
+	v.Check, v.Reload = newPageRuns(record.Check, now), newPageRuns(record.Reload, now)
+	change := record.Change
+	v.Changed = newInstant(change.At, now)
+	if change.New {
+		v.ChangedHow = "the file is new"
+	}
+	switch {
+	case change.At.IsZero() || change.Diff == "":
+	case strings.HasPrefix(change.Diff, diffBegin):
+		v.DiffSummary = lineCount(change.Diff)
+		v.DiffLines = diffLines(change.Diff)
+	default:
+		v.NoDiff = report.Printable(change.Diff)
+	}
+	return v
+}
+
+func newPageRuns(r resource.Runs, now time.Time) pageRuns {
+	v := pageRuns{Defined: r.Defined || r.Count > 0, Last: newInstant(r.Last, now), Failed: r.LastFailed}
+	if r.Count == 0 {
+		return v
+	}
+	v.Took = "took " + report.Duration(r.LastTook)
+	v.Counts = fmt.Sprintf("%d failed of %d", r.Failures, r.Count)
+	if r.Failures == 0 {
+		v.Counts = fmt.Sprintf("none failed of %d", r.Count)
+	}
+	return v
+}
+
+func newPageBackend(name string, b resource.BackendStatus, now time.Time) pageBackend {
+	v := pageBackend{
+		Name: report.Printable(name), Error: report.Printable(errorText(b.Err)), Since: newInstant(b.Since, now), Revision: b.Revision, Events: b.Events,
+	}
+	switch {
+	case b.Connected:
+		v.State, v.Class = "connected", "ok"
+	case b.Err == nil:
+		v.State, v.Class = "not read yet", "warn"
+	default:
+		v.State, v.Class = "away", "bad"
+	}
+	var resyncs []string
+	for _, reason := range slices.Sorted(maps.Keys(b.Resyncs)) {
+		resyncs = append(resyncs, fmt.Sprintf("%d %s", b.Resyncs[reason], reason))
+	}
+	v.Resyncs = strings.Join(resyncs, ", ")
+	return v
+}
+
+func diffLines(diff string) []diffLine {
+	var lines []diffLine
+	for text := range strings.Lines(diff) {
+		l := diffLine{Text: terminal.Visible(strings.TrimSuffix(text, "\n"))}
+		switch text[0] {
+		case '+':
+			l.Class = "added"
+		case '-':
+			l.Class = "removed"
+		case ' ':
+		default:
+			l.Class = "where"
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+func newInstant(t, now time.Time) instant {
+	if t.IsZero() {
+		return instant{}
+	}
+	t = t.In(now.Location())
+	i := instant{Machine: t.Format(time.RFC3339), Words: t.Format("15:04:05"), Ago: report.Ago(t, now)}
+	if y, m, d := t.Date(); y != now.Year() || m != now.Month() || d != now.Day() {
+		i.Words = t.Format("2006-01-02 15:04")
+	}
+	return i
+}

@@ -1,0 +1,330 @@
+package statuspage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+
+	"pc4patroni/resource"
+)
+
+// threeNodes are the keys of a cluster whose third node lags.
+func threeNodes(scope string) map[string]string {
+	at := "/service/" + scope
+	member := func(ip, role string, lsn int) string {
+		return fmt.Sprintf(`{"conn_url":"postgres://u:geheim@%s:5432/postgres?password=geheim","api_url":"http://%s:8008/patroni",`+
+			`"state":"running","role":"%s","xlog_location":%d,"replay_lsn":%d,"receive_lsn":%d,"timeline":3}`, ip, ip, role, lsn, lsn, lsn)
+	}
+	return map[string]string{
+		at + "/initialize":  "7512345678901234567",
+		at + "/config":      `{"postgresql":{"authentication":{"superuser":{"password":"geheim"}}}}`,
+		at + "/leader":      "db1",
+		at + "/status":      `{"optime":117440792}`,
+		at + "/members/db1": member("10.0.0.1", "primary", 117440792),
+		at + "/members/db2": member("10.0.0.2", "replica", 117440792),
+		at + "/members/db3": member("10.0.0.3", "replica", 92274968),
+	}
+}
+
+// readPage loads the page, wants it to hold nothing that runs or leads away,
+// and returns its text and the names of its elements.
+func readPage(t *testing.T, m *monitor, query string) (text string, elements []string) {
+	t.Helper()
+	response := get(t, newHandler(m, "", onLoopback, quiet), "/"+query)
+	if response.StatusCode != 200 {
+		t.Fatalf("%s: %s", response.Status, body(t, response))
+	}
+	var words []string
+	for z := html.NewTokenizer(response.Body); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			if z.Err() != io.EOF {
+				t.Fatal(z.Err())
+			}
+			return strings.Join(words, "|"), elements
+		case html.TextToken:
+			if word := strings.TrimSpace(string(z.Text())); word != "" {
+				words = append(words, html.UnescapeString(word))
+			}
+		case html.StartTagToken, html.SelfClosingTagToken:
+			token := z.Token()
+			elements = append(elements, token.Data)
+			for _, a := range token.Attr {
+				if strings.HasPrefix(a.Key, "on") || a.Key == "style" {
+					t.Errorf("<%s> has the attribute %s", token.Data, a.Key)
+				}
+				if leads := strings.ToLower(a.Val); (a.Key == "href" || a.Key == "src") && leads != "data:," && strings.Contains(leads, ":") {
+					t.Errorf("<%s> leads to %s", token.Data, a.Val)
+				}
+			}
+		}
+	}
+}
+
+func wantInOrder(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	rest := text
+	for _, part := range parts {
+		_, after, ok := strings.Cut(rest, part)
+		if !ok {
+			t.Errorf("%q is missing after what comes before it in:\n%s", part, text)
+			return
+		}
+		rest = after
+	}
+}
+
+func TestPage(t *testing.T) {
+	engine := exampleEngine()
+	engine.keys = []resource.Keys{
+		{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")},
+		{Resource: "held", Backend: "etcd x", Values: threeNodes("batman")},
+	}
+	engine.silent = []string{"busy"}
+	text, elements := readPage(t, newTestMonitor(engine), "")
+	wantInOrder(t, text, "pc4patroni on proxy1", "12:00:00 UTC, 14 July 2026", "broken cannot be used: line 3: bad",
+		"broken cannot be used: line 3: bad", "held held: no primary", "owing reload pending",
+		"Clusters", "busy is too busy", "batman", "/service/batman", "24 MiB behind|db1|leader",
+		"db1|10.0.0.1:5432|leader|running|3", "db2|10.0.0.2:5432|replica|running|3|0", "db3|10.0.0.3:5432|replica|running|3|24 MiB",
+		"Resources|6", "broken|cannot be used", "line 3: bad",
+		"good|in sync|/etc/good", "Last in sync|11:59:58", "1.5 s ago", "Last change|10:30:00", "90 min ago",
+		"Last check|10:30:00|90 min ago|took 250 ms; 1 failed of 4", "Last reload|10:30:00|90 min ago|took 40 ms; none failed of 3",
+		"lines added: 1, removed: 1", "@@ -1,2 +1,2 @@", "-server <b>old</b>", `+server new\x1b[2J`,
+		"held|held", "owing|reload pending",
+		"Backend|", "etcd http://10.0.0.9:2379|connected", "Since|11:00:00", "Revision|42", "Changes received|7", "2 silence",
+		"Version v1.2.3")
+	if strings.Count(text, "/service/batman") != 1 {
+		t.Error("a cluster of two resources is shown twice")
+	}
+	if slices.Contains(elements, "script") || slices.Contains(elements, "b") {
+		t.Error("the page holds elements that came with its data")
+	}
+	if !slices.Contains(elements, "svg") {
+		t.Error("the page has no picture")
+	}
+}
+
+func TestPageWithoutTrouble(t *testing.T) {
+	engine := exampleEngine()
+	engine.status.Results = engine.status.Results[1:2]
+	engine.keys = []resource.Keys{{Resource: "good", Values: threeNodes("batman")}}
+	text, _ := readPage(t, newTestMonitor(engine), "")
+	wantInOrder(t, text, "Every file is in sync.")
+	engine.status.Backends = nil
+	text, _ = readPage(t, newTestMonitor(engine), "")
+	wantInOrder(t, text, "Starting.")
+}
+
+func TestNoSecretIsShown(t *testing.T) {
+	engine := exampleEngine()
+	engine.keys = []resource.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
+	handler := newHandler(newTestMonitor(engine), "", onLoopback, quiet)
+	for _, path := range []string{"/", "/status.json", "/metrics", "/readyz"} {
+		if strings.Contains(body(t, get(t, handler, path)), "geheim") {
+			t.Errorf("%s holds a password", path)
+		}
+	}
+}
+
+// TestHostilePage: names and values may hold anything, and none of it becomes
+// part of the page's own text.
+func TestHostilePage(t *testing.T) {
+	const evil = "</p><script>alert(1)</script>\" onload=\"x\u202e\x1b[2J\xff"
+	keys := threeNodes("batman")
+	keys["/service/batman/members/db4"] = `{"conn_url":"postgres://10.0.0.4:5432/p","state":"<script>","role":"\"><script>","timeline":1,"tags":{"<script>":"</td><script>alert(1)</script>","replicatefrom":"<svg onload=1>"}}`
+	keys["/service/batman/members/<script>x"] = `{}`
+	keys["/service/<script>alert(1)/leader"] = "<script>"
+	keys["/service/<script>alert(1)/members/x"] = `{"conn_url":"javascript:alert(1)"}`
+	engine := exampleEngine()
+	engine.keys = []resource.Keys{{Resource: evil, Backend: evil, Values: keys}}
+	engine.silent = []string{evil}
+	engine.status.Backends[evil] = resource.BackendStatus{Err: fmt.Errorf("%s", evil)}
+	engine.status.Results = append(engine.status.Results, resource.Result{
+		Name: evil, File: evil, Dest: evil, State: resource.Failed, Err: fmt.Errorf("%s", evil),
+	})
+	engine.records[evil] = resource.Record{Change: resource.LastChange{At: noon, Diff: "@@ @@\n+" + evil}}
+	m := newTestMonitor(engine)
+	m.host = evil
+	text, elements := readPage(t, m, "?cluster="+"%22%3E%3Cscript%3E&refresh=%22%3E%3Cscript%3E")
+	for _, element := range []string{"script", "iframe", "img", "object", "form"} {
+		if slices.Contains(elements, element) {
+			t.Errorf("the page has an element %s", element)
+		}
+	}
+	if strings.ContainsAny(text, "\u202e\x1b") {
+		t.Error("the page holds characters that change how it is read")
+	}
+	handler := newHandler(m, "", onLoopback, quiet)
+	var any map[string]any
+	if text := body(t, get(t, handler, "/status.json")); json.Unmarshal([]byte(text), &any) != nil {
+		t.Errorf("no JSON: %s", text)
+	}
+	if got := get(t, handler, "/metrics"); got.StatusCode != 200 {
+		t.Errorf("metrics: %s", body(t, got))
+	}
+}
+
+func TestPageOfManyClusters(t *testing.T) {
+	values := map[string]string{}
+	for i := range 30 {
+		for key, value := range threeNodes(fmt.Sprintf("c%02d", i)) {
+			values[key] = value
+		}
+	}
+	delete(values, "/service/c17/leader")
+	engine := &toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "all", Values: values}}}
+	text, elements := readPage(t, newTestMonitor(engine), "")
+	wantInOrder(t, text, "c17: no leader", "Clusters|30", "c17", "no leader", "Cluster|Leader|Running|Largest lag|Remarks", "c00|db1|3 of 3|24 MiB", "c29|db1|3 of 3|24 MiB")
+	if n := len(slices.DeleteFunc(elements, func(e string) bool { return e != "svg" })); n != 1 {
+		t.Errorf("%d pictures, want that of the cluster in trouble", n)
+	}
+	text, _ = readPage(t, newTestMonitor(engine), linkOf(t, newTestMonitor(engine), "", "c03")+"&refresh=1")
+	wantInOrder(t, text, "refreshed every 2 s", "Show everything", "c03", "db1|10.0.0.1:5432")
+	if strings.Contains(text, "c04") {
+		t.Error("the page of one cluster shows others")
+	}
+}
+
+func TestPageOfManyResources(t *testing.T) {
+	engine := &toldEngine{status: resource.Status{Backends: connected()}, records: map[string]resource.Record{}}
+	for i := range 30 {
+		name := fmt.Sprintf("r%02d", i)
+		engine.status.Results = append(engine.status.Results, resource.Result{Name: name, File: name, Dest: "/etc/" + name, State: resource.InSync})
+		engine.records[name] = resource.Record{Change: resource.LastChange{At: noon.Add(-5 * time.Minute)}, Reload: resource.Runs{Count: 1, Last: noon.Add(-time.Minute)}}
+	}
+	engine.status.Results[17].State, engine.status.Results[17].Err = resource.Held, errors.New("no primary")
+	text, _ := readPage(t, newTestMonitor(engine), "")
+	wantInOrder(t, text, "Resources|30", "r17|held|/etc/r17|no primary", "Resource|State|Last change|Last reload",
+		"r00|in sync|11:55:00|5 min ago|11:59:00|60 s ago", "r29|in sync")
+	text, _ = readPage(t, newTestMonitor(engine), "?resource=r05")
+	wantInOrder(t, text, "Show everything", "Resources|30", "r05|in sync|/etc/r05", "Last change|11:55:00")
+	if strings.Contains(text, "r06") {
+		t.Error("the page of one resource shows others")
+	}
+}
+
+// linkOf returns where the link with that text leads on the page of the query.
+func linkOf(t *testing.T, m *monitor, query, text string) string {
+	t.Helper()
+	page := body(t, get(t, newHandler(m, "", onLoopback, quiet), "/"+query))
+	link := regexp.MustCompile(`<a href="([^"]*)">` + regexp.QuoteMeta(text) + `</a>`).FindStringSubmatch(page)
+	if link == nil {
+		t.Fatalf("no link %q in\n%s", text, page)
+	}
+	return html.UnescapeString(link[1])
+}
+
+// TestLinksKeepTheChoice follows the links that start and stop the refreshing
+// of the page of one cluster: it stays the page of that cluster.
+func TestLinksKeepTheChoice(t *testing.T) {
+	values := threeNodes("a+b")
+	maps.Copy(values, threeNodes("other"))
+	m := newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "all", Values: values}}})
+	query := "?cluster=" + url.QueryEscape("/service/a+b")
+	for _, step := range []struct{ link, want string }{{"refresh every 5 s", "refreshed every 5 s"}, {"stop", "refresh every 5 s"}} {
+		query = linkOf(t, m, query, step.link)
+		text, _ := readPage(t, m, query)
+		wantInOrder(t, text, step.want, "/service/a+b")
+		if strings.Contains(text, "/service/other") {
+			t.Errorf("%s: the page at %s shows the other cluster as well", step.link, query)
+		}
+	}
+}
+
+// TestTwoStoresWithOnePath: two etcds may hold a cluster at the same path.
+func TestTwoStoresWithOnePath(t *testing.T) {
+	m := newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{
+		{Resource: "a", Backend: "etcd a", Values: threeNodes("batman")},
+		{Resource: "b", Backend: "etcd b", Values: threeNodes("batman")},
+	}})
+	text, _ := readPage(t, m, "")
+	wantInOrder(t, text, "/service/batman in etcd a", "/service/batman in etcd b")
+	text, _ = readPage(t, m, "?cluster=/service/batman")
+	wantInOrder(t, text, "/service/batman in etcd a", "/service/batman in etcd b")
+	text, _ = readPage(t, m, "?cluster=/service/batman&backend=etcd+b")
+	wantInOrder(t, text, "/service/batman in etcd b")
+	if strings.Contains(text, "etcd a") {
+		t.Error("the page of one cluster shows that of the other etcd")
+	}
+}
+
+// TestAbortedRequestIsOfNoConsequence has a reader go away while the keys are
+// read: the next one is shown them.
+func TestAbortedRequestIsOfNoConsequence(t *testing.T) {
+	m := newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "a", Values: threeNodes("batman")}}})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	m.clusters(gone)
+	text, _ := readPage(t, m, "")
+	wantInOrder(t, text, "/service/batman")
+	if strings.Contains(text, "too busy") {
+		t.Error("the page says that a resource is too busy")
+	}
+}
+
+// TestClustersAreSharedForAMoment: many readers cost the units no more than one.
+func TestClustersAreSharedForAMoment(t *testing.T) {
+	engine := &toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "a", Values: threeNodes("batman")}}}
+	m := newTestMonitor(engine)
+	now := noon
+	m.now = func() time.Time { return now }
+	first := m.clusters(t.Context())
+	if m.clusters(t.Context()) != first || engine.asked != 1 {
+		t.Errorf("two readers at once asked %d times", engine.asked)
+	}
+	now = now.Add(clustersKept)
+	if m.clusters(t.Context()) == first || engine.asked != 2 {
+		t.Error("old clusters are shown again")
+	}
+}
+
+func TestStatusJSON(t *testing.T) {
+	engine := exampleEngine()
+	engine.keys = []resource.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
+	response := get(t, newHandler(newTestMonitor(engine), "", onLoopback, quiet), "/status.json")
+	var got struct {
+		At, Host, Version string
+		Ready             bool
+		Reasons, Silent   []string
+		Resources         []map[string]any
+		Backends          []map[string]any
+		Clusters          []struct {
+			Backend, Scope, Leader string
+			Members                []map[string]any
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if response.Header.Get("Content-Type") != "application/json" || got.At != "2026-07-14T12:00:00Z" || got.Ready || len(got.Reasons) != 3 || got.Silent == nil {
+		t.Errorf("got %+v", got)
+	}
+	want := map[string]any{
+		"name": "good", "file": "conf.d/good.toml", "dest": "/etc/good", "state": "in sync", "error": "", "reload_owed": false,
+		"last_success": "2026-07-14T11:59:58.5Z",
+		"last_change":  map[string]any{"at": "2026-07-14T10:30:00Z", "new": false, "diff": "@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n"},
+		"check":        map[string]any{"runs": 4.0, "failures": 1.0, "last": "2026-07-14T10:30:00Z", "last_seconds": 0.25, "last_failed": false},
+		"reload":       map[string]any{"runs": 3.0, "failures": 0.0, "last": "2026-07-14T10:30:00Z", "last_seconds": 0.04, "last_failed": false},
+	}
+	if diff := cmp.Diff(want, got.Resources[1]); diff != "" {
+		t.Errorf("resource (-want +got):\n%s", diff)
+	}
+	if len(got.Clusters) != 1 || got.Clusters[0].Scope != "batman" || got.Clusters[0].Leader != "db1" || len(got.Clusters[0].Members) != 3 {
+		t.Errorf("clusters: %+v", got.Clusters)
+	}
+	if len(got.Backends) != 1 || got.Backends[0]["connected"] != true {
+		t.Errorf("backends: %v", got.Backends)
+	}
+}

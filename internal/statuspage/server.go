@@ -1,0 +1,227 @@
+// Package statuspage serves what -listen promises: metrics, health, readiness,
+// the status as JSON, and one page for people.
+//
+// It looks at the engine and changes nothing. Whoever talks to it, however
+// slowly, costs the daemon neither its descriptors nor its memory, and nobody
+// keeps others out.
+package statuspage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"pc4patroni/resource"
+)
+
+// Limits of the server.
+const (
+	maxConnections = 128
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 10 * time.Second
+	writeTimeout   = 30 * time.Second
+	idleTimeout    = time.Minute
+	headerBytes    = 16 << 10
+	// closeWithin is how long an answer may still take when the program ends.
+	closeWithin = 2 * time.Second
+)
+
+// Engine is what the server looks at. Its methods may be called by several
+// goroutines.
+type Engine interface {
+	Status() resource.Status
+	Stuck(since time.Time) []string
+	Records() map[string]resource.Record
+	Latency() resource.Latency
+	Keys(ctx context.Context) (held []resource.Keys, silent []string)
+}
+
+var _ Engine = (*resource.Engine)(nil)
+
+// Server answers requests about an engine.
+type Server struct {
+	monitor  *monitor
+	listener net.Listener
+	handler  http.Handler
+	log      *slog.Logger
+}
+
+// Listen opens the address; for an empty one it returns nil. Callers do it
+// before anything else, because a taken port is a mistake of the configuration.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err // the rest of it is said here
+	}
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		err = call.Err
+	}
+	return nil, fmt.Errorf("listen on %s: %w", address, err)
+}
+
+// New returns a server for requests to l, which listens on address.
+func New(engine Engine, address string, l net.Listener, log *slog.Logger) *Server {
+	m := newMonitor(engine)
+	return &Server{monitor: m, listener: l, handler: newHandler(m, address, l.Addr(), log), log: log}
+}
+
+// Listener returns the listener of a server, nil for no server.
+func (s *Server) Listener() net.Listener {
+	if s == nil {
+		return nil
+	}
+	return s.listener
+}
+
+// isLoopback tells whether only this host can reach the address.
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// Serve answers requests until ctx is done. Then what is being answered may be
+// finished within a short time, and nothing is left when it returns.
+func (s *Server) Serve(ctx context.Context) {
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	open := connections{max: maxConnections, since: make(map[net.Conn]time.Time)}
+	server := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnState:         open.changed,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // of bad requests
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(s.listener) }()
+	s.log.Info("listening", "address", s.listener.Addr().String())
+	select {
+	case <-ctx.Done():
+	case err := <-served:
+		// The files matter more than who looks at them: the daemon goes on.
+		s.log.Error("the status page is gone", "err", err)
+		return
+	}
+	cancel()
+	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer done()
+	if server.Shutdown(closing) != nil {
+		_ = server.Close() // nobody is left to tell
+	}
+	<-served
+}
+
+// connections bounds how many there are: where one comes too many, the one on
+// which nothing has happened for longest is closed. So idle ones keep nobody
+// out.
+type connections struct {
+	max int
+
+	mu    sync.Mutex
+	since map[net.Conn]time.Time // of their last change of state
+}
+
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateClosed || state == http.StateHijacked {
+		delete(c.since, conn)
+		return
+	}
+	c.since[conn] = time.Now()
+	if len(c.since) <= c.max {
+		return
+	}
+	oldest := conn
+	for other, since := range c.since {
+		if since.Before(c.since[oldest]) {
+			oldest = other
+		}
+	}
+	delete(c.since, oldest)
+	_ = oldest.Close() // whoever it was is idle or too slow
+}
+
+// guard answers what is fit for the mux and refuses the rest.
+type guard struct {
+	next http.Handler
+	// host is the one of -listen, by which the server may be asked for too.
+	host string
+	// loopback says that only this host can connect.
+	loopback bool
+	log      *slog.Logger
+}
+
+// contentPolicy lets the page use its own style sheet and nothing else.
+const contentPolicy = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			g.log.Error("the status page panicked", "path", r.URL.Path, "reason", reason, "stack", string(debug.Stack()))
+			http.Error(w, "internal error", http.StatusInternalServerError)
+		}
+	}()
+	header := w.Header()
+	header.Set("Content-Security-Policy", contentPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	header.Set("Cache-Control", "no-store")
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		header.Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD: there is nothing to change here", http.StatusMethodNotAllowed)
+	case !g.knows(r.Host):
+		http.Error(w, "served to this host alone: ask for localhost or an IP address", http.StatusMisdirectedRequest)
+	default:
+		g.next.ServeHTTP(w, r)
+	}
+}
+
+// knows tells whether a request may name that host. A page of another site
+// whose name is made to lead to 127.0.0.1 (DNS rebinding) must not read what
+// is meant for the users of this host. Browsers always name a host; the checks
+// of HAProxy and Nagios, in HTTP/1.0, name none.
+func (g *guard) knows(host string) bool {
+	if !g.loopback || host == "" {
+		return true
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	return net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") || strings.EqualFold(host, g.host)
+}
+
+// newHandler returns what answers requests that reach the address.
+func newHandler(m *monitor, listen string, addr net.Addr, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", m.metrics())
+	mux.HandleFunc("/healthz", m.serveHealth)
+	mux.HandleFunc("/readyz", m.serveReadiness)
+	mux.HandleFunc("/status.json", m.serveJSON)
+	mux.HandleFunc("/style.css", serveStyle)
+	mux.HandleFunc("/{$}", m.servePage)
+	host, _, _ := net.SplitHostPort(listen) // it was listened on
+	return &guard{next: mux, host: host, loopback: isLoopback(addr), log: log}
+}
