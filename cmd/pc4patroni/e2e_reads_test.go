@@ -1,0 +1,100 @@
+package main_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// toldSamples are those whose file says where reads go. (HAProxy asks Patroni itself,
+// which answers 503 for a member with the tag noloadbalance.)
+var toldSamples = map[string]struct {
+	dest  string
+	reads string // matches the places for reads, in a group
+}{
+	"pgbouncer":     {"etc/pgbouncer/pgbouncer.ini", `(?m)^app_ro = host=(\S+)`},
+	"libpq-service": {"etc/postgresql-common/pg_service.conf", `(?s)_ro\]\nhost=(\S+)`},
+	"database-url":  {"etc/default/app-database", `URL_READS="postgresql://app@([^/]+)`},
+	"nginx":         {"etc/nginx/stream.d/batman.conf", `(?s)_replicas \{(.*?)\n\}`},
+	"pgpool":        {"etc/pgpool2/pgpool.conf", `(?m)^backend_hostname\d+ = '(\S+)'\n.*\nbackend_weight\d+ = 1$`},
+}
+
+// TestReadsAvoidTagged renders every sample that names the replicas to read from for a
+// cluster with a delayed replica.
+func TestReadsAvoidTagged(t *testing.T) {
+	dir, root := workDir(t), workDir(t)
+	for name := range toldSamples {
+		adopt(t, dir, name, nil)
+	}
+	apply(t, 0, "-onetime", "-sync-only", "-confdir", dir, "-file", filepath.Join("testdata", "e2e", "delayed.toml"), "-destdir", root)
+	for name, sample := range toldSamples {
+		got := read(t, root, sample.dest)
+		reads := regexp.MustCompile(sample.reads).FindStringSubmatch(got)
+		if reads == nil || !strings.Contains(reads[1], "10.0.0.3") || strings.Contains(reads[1], "10.0.0.2") {
+			t.Errorf("%s: reads go to %q, want 10.0.0.3 and not the delayed 10.0.0.2, in\n%s", name, reads, got)
+		}
+	}
+}
+
+// TestListsOfHostsHeld lets the keys of a primary expire that may serve on: lists of
+// hosts must go on naming it.
+func TestListsOfHostsHeld(t *testing.T) {
+	for _, name := range []string{"libpq-service", "database-url"} {
+		for _, config := range []string{`{"failsafe_mode":true}`, `{"pause":true}`} {
+			dir, root := workDir(t), workDir(t)
+			adopt(t, dir, name, nil)
+			keys := fmt.Sprintf("\"/service/batman/config\" = '%s'\n%s", config, memberKey("db2", "10.0.0.2:5432", "http://10.0.0.2:8008"))
+			primary := "\"/service/batman/leader\" = \"db1\"\n" + memberKey("db1", "10.0.0.1:5432", "http://10.0.0.1:8008")
+			args := []string{"-onetime", "-sync-only", "-confdir", dir, "-file", filepath.Join(dir, "keys.toml"), "-destdir", root}
+			write(t, keys+primary, dir, "keys.toml")
+			apply(t, 0, args...)
+			before := read(t, root, toldSamples[name].dest)
+			write(t, keys, dir, "keys.toml")
+			got := apply(t, 1, args...)
+			if want := "its primary may serve on"; !strings.Contains(got.stderr, want) {
+				t.Errorf("%s, %s: stderr lacks %q:\n%s", name, config, want, got.stderr)
+			}
+			if after := read(t, root, toldSamples[name].dest); after != before {
+				t.Errorf("%s, %s: a primary that may be alive was dropped:\n%s", name, config, after)
+			}
+		}
+	}
+}
+
+// testReadsThroughLibpq tags the replica that libpq would find first, and has psql read
+// by both samples for it.
+func testReadsThroughLibpq(t *testing.T, c *cluster) {
+	need(t, "psql")
+	dir, keys := workDir(t), filepath.Join(workDir(t), "keys.json")
+	service, env := filepath.Join(dir, "pg_service.conf"), filepath.Join(dir, "env")
+	adopt(t, dir, "libpq-service", edits{"/etc/postgresql-common/pg_service.conf": service})
+	adopt(t, dir, "database-url", edits{"/etc/default/app-database": env, "systemctl try-restart app": "true"})
+	apply(t, 0, "-dump", keys, "-prefix", "/service/"+c.scope, "-node", c.etcd.url)
+	leader := c.primary(t)
+	var tagged *node
+	for _, n := range c.nodes {
+		if n.Name != leader.Name {
+			tagged = n
+			break
+		}
+	}
+	dump, key := read(t, keys), fmt.Sprintf(`"/service/%s/members/%s": "{`, c.scope, tagged.Name)
+	if !strings.Contains(dump, key) {
+		t.Fatalf("the dump has no %s:\n%s", key, dump)
+	}
+	write(t, strings.Replace(dump, key, key+`\"tags\":{\"noloadbalance\":true},`, 1), keys)
+	apply(t, 0, "-onetime", "-confdir", dir, "-file", keys)
+
+	url := regexp.MustCompile(`URL_READS="([^"]+)"`).FindStringSubmatch(read(t, env))
+	if url == nil {
+		t.Fatalf("no URL for reads in\n%s", read(t, env))
+	}
+	for _, conninfo := range []string{"service=" + c.scope + "_ro user=" + appUser + " dbname=app", url[1]} {
+		got, err := query(t, conninfo, whereami, "PGSERVICEFILE="+service)
+		if err != nil || !strings.HasPrefix(got, "t|") || got == fmt.Sprintf("t|%d", tagged.PG) {
+			t.Errorf("%s: %q answered (%v), want a replica, and not %s at %d", conninfo, got, err, tagged.Name, tagged.PG)
+		}
+	}
+}
