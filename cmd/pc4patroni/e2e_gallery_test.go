@@ -35,6 +35,9 @@ func testGalleryAccepted(t *testing.T) {
 		if strings.HasPrefix(name, "haproxy") {
 			changes["/var/lib/pc4patroni/haproxy-state"] = filepath.Join(dir, "state")
 		}
+		if name == "pgpool" {
+			changes["conf=/etc"] = "conf=" + filepath.Join(dir, "root", "etc")
+		}
 		adopt(t, dir, name, changes)
 	}
 	root := filepath.Join(dir, "root")
@@ -88,24 +91,7 @@ func testGallerySwitchover(t *testing.T, c *cluster) {
 	})
 	nginxConf := write(t, fmt.Sprintf("daemon off;\npid %s;\nerror_log stderr;\ninclude /etc/nginx/modules-enabled/*.conf;\nevents {}\nstream { include %s/stream.d/*.conf; }\n", nginxPID, nginxHome), nginxHome, "nginx.conf")
 
-	pgpoolHome, pgpoolPort := filepath.Join(dir, "pgpool"), freePort(t)
-	if err := os.Mkdir(pgpoolHome, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	who.give(t, pgpoolHome)
-	pgpoolReloads := filepath.Join(dir, "pgpool.reloads")
-	adopt(t, dir, "pgpool", edits{
-		"/etc/pgpool2/pgpool.conf":  filepath.Join(pgpoolHome, "pgpool.conf"),
-		"/var/run/postgresql":       pgpoolHome,
-		"/var/log/postgresql":       pgpoolHome,
-		"listen_addresses = '*'":    "listen_addresses = '127.0.0.1'",
-		"\nport = 9999":             fmt.Sprintf("\nport = %d", pgpoolPort),
-		"pcp_port = 9898":           fmt.Sprintf("pcp_port = %d", freePort(t)),
-		"num_init_children = 100":   "num_init_children = 4",
-		"sr_check_user = 'pgpool'":  "sr_check_user = 'postgres'",
-		"systemctl restart pgpool2": "echo restart >>" + pgpoolReloads,
-	})
-
+	pool := adoptPgpool(t, dir, dir)
 	service := filepath.Join(dir, "pg_service.conf")
 	adopt(t, dir, "libpq-service", edits{"/etc/postgresql-common/pg_service.conf": service})
 
@@ -128,19 +114,8 @@ func testGallerySwitchover(t *testing.T, c *cluster) {
 	c.sql(t, c.primary(t).PG, "create function stable_whereami() returns text stable language sql as $$ select concat_ws('|', pg_is_in_recovery(), inet_server_port()) $$")
 
 	onetime := func() { t.Helper(); apply(t, 0, "-onetime", "-confdir", dir, "-node", c.etcd.url) }
-	startPgpool := func() *server {
-		t.Helper()
-		for _, name := range []string{"pcp.conf", "pool_hba.conf"} {
-			write(t, "", pgpoolHome, name)
-		}
-		s := launch(t, pgpoolHome, fmt.Sprintf("pgpool-%d", count(t, pgpoolReloads)), who, nil, "pgpool", "-n",
-			"-f", filepath.Join(pgpoolHome, "pgpool.conf"), "-F", filepath.Join(pgpoolHome, "pcp.conf"), "-a", filepath.Join(pgpoolHome, "pool_hba.conf"))
-		s.awaitPort(t, pgpoolPort)
-		return s
-	}
 	routes := func(n *node) {
 		t.Helper()
-		throughPgpool := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=postgres connect_timeout=3", pgpoolPort)
 		for name, conninfo := range map[string]string{
 			"nginx":     as(writes, "app"),
 			"PgBouncer": as(p.port, "app"),
@@ -152,7 +127,7 @@ func testGallerySwitchover(t *testing.T, c *cluster) {
 			"nginx":     as(reads, "app"),
 			"PgBouncer": as(p.port, "app_ro"),
 			"libpq":     "service=batman_ro user=" + appUser + " dbname=app",
-			"Pgpool-II": throughPgpool,
+			"Pgpool-II": pool.conninfo(),
 		} {
 			eventually(t, 30*time.Second, name+" leads reads to a replica", func() error {
 				statement := whereami
@@ -168,7 +143,7 @@ func testGallerySwitchover(t *testing.T, c *cluster) {
 		}
 		eventually(t, 30*time.Second, "Pgpool-II leads writes to the primary", func() error {
 			// What may write is no read for Pgpool-II, so it goes to the primary.
-			got, err := query(t, throughPgpool, "create temp table t as "+whereami+"; select * from t")
+			got, err := query(t, pool.conninfo(), "create temp table t as "+whereami+"; select * from t")
 			if want := fmt.Sprintf("f|%d", n.PG); err == nil && got != want {
 				err = fmt.Errorf("%q answered, want %q", got, want)
 			}
@@ -182,20 +157,20 @@ func testGallerySwitchover(t *testing.T, c *cluster) {
 	}
 	launch(t, nginxHome, "nginx", account{}, nil, "nginx", "-c", nginxConf, "-e", "stderr").awaitPort(t, writes)
 	p.start(t)
-	pgpool := startPgpool()
+	running := pool.start(t)
 	routes(c.primary(t))
 
 	n := c.switchover(t)
 	onetime()
-	if got := []int{count(t, nginxReloads), count(t, p.reloads), count(t, pgpoolReloads)}; got[0] != 2 || got[1] != 2 || got[2] != 2 {
+	if got := []int{count(t, nginxReloads), count(t, p.reloads), count(t, pool.restarts)}; got[0] != 2 || got[1] != 2 || got[2] != 2 {
 		t.Errorf("nginx, PgBouncer and Pgpool-II were reloaded %v times, want 2 each", got)
 	}
-	pgpool.stop(t)
-	startPgpool()
+	running.stop(t)
+	pool.start(t)
 	routes(n)
 
 	onetime()
-	if got := []int{count(t, nginxReloads), count(t, p.reloads), count(t, pgpoolReloads)}; got[0] != 2 || got[1] != 2 || got[2] != 2 {
+	if got := []int{count(t, nginxReloads), count(t, p.reloads), count(t, pool.restarts)}; got[0] != 2 || got[1] != 2 || got[2] != 2 {
 		t.Errorf("a run without a change reloaded something: %v", got)
 	}
 }

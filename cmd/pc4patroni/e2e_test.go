@@ -26,6 +26,7 @@ func TestE2E(t *testing.T) {
 		c := startPatroni(t, "batman")
 		t.Run("both proxies follow a switchover", func(t *testing.T) { testSwitchover(t, c) })
 		t.Run("the samples follow a switchover", func(t *testing.T) { testGallerySwitchover(t, c) })
+		t.Run("Pgpool-II takes over a weight without a restart", func(t *testing.T) { testPgpoolWeight(t, c) })
 		t.Run("libpq does not read from a tagged replica", func(t *testing.T) { testReadsThroughLibpq(t, c) })
 		t.Run("synchronous replicas and a namespace through HAProxy", func(t *testing.T) { testHAProxySync(t, c) })
 		// The last one, because it leaves one node dead.
