@@ -126,7 +126,8 @@ func testPgBouncerCheck(t *testing.T) {
 	}{
 		{"no section for settings", edits{"\n[pgbouncer]\n": "\n"}, "a section is missing"},
 		{"no host for writes", edits{"host={{primary.Host}} ": ""}, "no host and port for writes"},
-		{"a line that is no setting", edits{"max_client_conn = 1000": "max_client_conn"}, "neither comment nor section nor setting: line"},
+		{"a line that is no setting", edits{"max_client_conn = 1000": "max_client_conn"}, "PgBouncer would not understand line 20:max_client_conn"},
+		{"a password in such a line", edits{"max_client_conn = 1000": "my db = host=h password=secret"}, "line 20:my db = host=h password=..."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := workDir(t)

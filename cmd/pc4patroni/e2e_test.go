@@ -14,6 +14,8 @@ func TestE2E(t *testing.T) {
 	t.Run("HAProxy follows a member that moved", testHAProxyMoved)
 	t.Run("PgBouncer starts with the sample", testPgBouncerStarts)
 	t.Run("PgBouncer's check finds bad files", testPgBouncerCheck)
+	t.Run("PgBouncer's check agrees with PgBouncer", testPgBouncerCheckAgrees)
+	t.Run("PgBouncer includes a file", testPgBouncerInclude)
 	t.Run("the samples are accepted", testGalleryAccepted)
 	t.Run("ports of a namespace", testNamespacePorts)
 	t.Run("two clusters of a namespace want one port", testNamespaceCollision)
