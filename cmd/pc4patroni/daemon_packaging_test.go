@@ -59,30 +59,44 @@ func verify(t *testing.T, path string) {
 	}
 }
 
-// TestUnits has systemd judge the units as they are, and as their comments would have them
-// for other proxies.
+// TestUnits has systemd judge the units.
 func TestUnits(t *testing.T) {
 	need(t, "systemd-analyze")
 	dir, services := unitFiles(t)
-	for _, name := range services {
+	for _, name := range append(services, "pc4patroni.timer") {
 		t.Run(name, func(t *testing.T) { verify(t, filepath.Join(dir, name)) })
 	}
-	t.Run("pc4patroni.timer", func(t *testing.T) { verify(t, filepath.Join(dir, "pc4patroni.timer")) })
+}
 
-	blocks := regexp.MustCompile(`(?m)(?:^#     .*\n)+`).FindAllString(read(t, dir, "pc4patroni.service"), -1)
-	if len(blocks) < 3 {
-		t.Fatalf("pc4patroni.service shows %d drop-ins, want one for each of HAProxy, nginx and Pgpool-II", len(blocks))
+var (
+	commandOfSystemd = regexp.MustCompile(`systemctl (\S+) (\w+)`)
+	directoryOfDest  = regexp.MustCompile(`(?m)^dest\s*=\s*"(/[^"]+)/[^/"]+"`)
+)
+
+// TestServiceServesSamples wants the service to be let do what the samples for proxies do:
+// the rules allow each command to systemd, and the units let it write where the files go.
+func TestServiceServesSamples(t *testing.T) {
+	root := repository(t)
+	rules, unit := read(t, root, "packaging", "pc4patroni.rules"), read(t, root, "packaging", "pc4patroni.service")
+	samples, err := filepath.Glob(filepath.Join(root, "conf.d", "*.toml"))
+	if err != nil || len(samples) == 0 {
+		t.Fatalf("no samples: %v", err)
 	}
-	for i, block := range blocks {
-		for _, name := range services {
-			t.Run(fmt.Sprintf("drop-in %d of %s", i+1, name), func(t *testing.T) {
-				own := t.TempDir()
-				for _, unit := range append(services, "pc4patroni.timer") {
-					write(t, read(t, dir, unit), own, unit)
-				}
-				write(t, strings.ReplaceAll(block, "#     ", ""), own, name+".d", "proxy.conf")
-				verify(t, filepath.Join(own, name))
-			})
+	for _, path := range samples {
+		sample := read(t, path)
+		for _, command := range commandOfSystemd.FindAllStringSubmatch(sample, -1) {
+			// "app" stands for a service of the reader.
+			if rule := fmt.Sprintf("{ verb: %q, unit: %q }", command[1], command[2]+".service"); command[2] != "app" && !strings.Contains(rules, rule) {
+				t.Errorf("%s runs %q, which pc4patroni.rules does not allow", filepath.Base(path), command[0])
+			}
+		}
+		dir := directoryOfDest.FindStringSubmatch(sample)
+		if dir == nil {
+			t.Errorf("%s has no dest", filepath.Base(path))
+			continue
+		}
+		if commandOfSystemd.MatchString(sample) && !strings.Contains(sample, "systemctl try-restart app") && !strings.Contains(unit, "-"+dir[1]) {
+			t.Errorf("%s writes to %s, which is not in ReadWritePaths", filepath.Base(path), dir[1])
 		}
 	}
 }

@@ -52,14 +52,14 @@ func testGalleryAccepted(t *testing.T) {
 			"\n    server 0:coord1 10.0.1.1:5432 maxconn 100 check port 8008\n    server 0:coord2 10.0.1.2:5432 maxconn 100 check port 8008\n\n",
 			"\n    server 1:work1a 10.0.1.11:5432 maxconn 100 check port 8008\n    server 1:work1b 10.0.1.12:5432 maxconn 100 check port 8008\n    server 2:work2a 10.0.1.21:5432 maxconn 100 check port 8008\n",
 		},
-		"etc/default/app-database": {
+		"var/lib/pc4patroni/app-database": {
 			"\nDATABASE_URL=\"postgresql://app@10.0.0.1:5432,10.0.0.2:5432,10.0.0.3:5432/app?target_session_attrs=read-write&connect_timeout=3\"\n",
 		},
 		"var/lib/pc4patroni/clusters.txt": {
 			"\njoker            -     j1               [2001:db8::11]:5432          sync replica   streaming\n",
 			"\nshards           2     work2a           10.0.1.21:5432               leader         running\n",
 		},
-		"etc/prometheus/targets/patroni.json": {
+		"var/lib/pc4patroni/prometheus.json": {
 			`"__scheme__": "https"`, `"[2001:db8::12]:8008"`, `"10.0.1.21:9187"`,
 		},
 	} {
@@ -93,7 +93,7 @@ func testGallerySwitchover(t *testing.T, c *cluster) {
 
 	pool := adoptPgpool(t, dir, dir)
 	service := filepath.Join(dir, "pg_service.conf")
-	adopt(t, dir, "libpq-service", edits{"/etc/postgresql-common/pg_service.conf": service})
+	adopt(t, dir, "libpq-service", edits{"/var/lib/pc4patroni/pg_service.conf": service})
 
 	p := adoptPgBouncer(t, dir, dir, nil)
 	if err := os.Remove(filepath.Join(p.dir, "userlist.txt")); err != nil {
@@ -102,7 +102,7 @@ func testGallerySwitchover(t *testing.T, c *cluster) {
 	adopt(t, dir, "pgbouncer-userlist", edits{
 		"/etc/pgbouncer/":              p.dir + "/",
 		`"systemctl reload pgbouncer"`: fmt.Sprintf("%q", p.reload()),
-		`"postgres"`:                   fmt.Sprintf(`"%d"`, who.uid),
+		`"postgres"`:                   fmt.Sprintf(`"%d"`, who.gid),
 	})
 	secret, err := query(t, superuser(c.primary(t).PG), "select rolpassword from pg_authid where rolname = '"+appUser+"'")
 	if err != nil {

@@ -15,8 +15,8 @@ var toldSamples = map[string]struct {
 	reads string // matches the places for reads, in a group
 }{
 	"pgbouncer":     {"etc/pgbouncer/pgbouncer.ini", `(?m)^app_ro = host=(\S+)`},
-	"libpq-service": {"etc/postgresql-common/pg_service.conf", `(?s)_ro\]\nhost=(\S+)`},
-	"database-url":  {"etc/default/app-database", `URL_READS="postgresql://app@([^/]+)`},
+	"libpq-service": {"var/lib/pc4patroni/pg_service.conf", `(?s)_ro\]\nhost=(\S+)`},
+	"database-url":  {"var/lib/pc4patroni/app-database", `URL_READS="postgresql://app@([^/]+)`},
 	"nginx":         {"etc/nginx/stream.d/batman.conf", `(?s)_replicas \{(.*?)\n\}`},
 	"pgpool":        {"etc/pgpool2/pgpool.conf", `(?m)^backend_hostname\d+ = '(\S+)'\n.*\nbackend_weight\d+ = 1$`},
 }
@@ -69,8 +69,8 @@ func testReadsThroughLibpq(t *testing.T, c *cluster) {
 	need(t, "psql")
 	dir, keys := workDir(t), filepath.Join(workDir(t), "keys.json")
 	service, env := filepath.Join(dir, "pg_service.conf"), filepath.Join(dir, "env")
-	adopt(t, dir, "libpq-service", edits{"/etc/postgresql-common/pg_service.conf": service})
-	adopt(t, dir, "database-url", edits{"/etc/default/app-database": env, "systemctl try-restart app": "true"})
+	adopt(t, dir, "libpq-service", edits{"/var/lib/pc4patroni/pg_service.conf": service})
+	adopt(t, dir, "database-url", edits{"/var/lib/pc4patroni/app-database": env, "systemctl try-restart app": "true"})
 	apply(t, 0, "-dump", keys, "-prefix", "/service/"+c.scope, "-node", c.etcd.url)
 	leader := c.primary(t)
 	var tagged *node
