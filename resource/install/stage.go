@@ -95,7 +95,7 @@ func (d *directory) stage(name string) (*os.File, State, error) {
 }
 
 // writeSize bounds a single write, so that tests can stop between two.
-const writeSize = 1 << 20
+const writeSize = 64 << 10
 
 func write(file *os.File, data []byte) error {
 	for at := 0; ; {
@@ -166,18 +166,20 @@ func (s *Staged) Install(opts Options) (Result, error) {
 			return Result{}, err
 		}
 	}
-	original, err := s.dir.keepCopies(s.name, opts.Backup)
+	before, err := s.dir.pending(s.name)
 	if err != nil {
 		return Result{}, err
+	}
+	original := ""
+	if before != Partial { // half a file is nothing to keep, least of all over a whole copy
+		if original, err = s.dir.keepCopies(s.name, opts.Backup); err != nil {
+			return Result{}, err
+		}
 	}
 	if err := s.dir.claim(s.name, s.ours); err != nil {
 		return Result{}, err
 	}
 	result := Result{Original: original, Warnings: s.warnings}
-	before, err := s.dir.pending(s.name)
-	if err != nil {
-		return Result{}, err
-	}
 	err = s.replace(opts)
 	switch {
 	case errors.Is(err, unix.EBUSY):
