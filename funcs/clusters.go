@@ -2,7 +2,6 @@ package funcs
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 	"strings"
 
@@ -51,7 +50,7 @@ func (c *clusterCache) forget() {
 // clusterPaths returns the paths of all clusters, sorted.
 func (s *Store) clusterPaths() []string {
 	if c := &s.clusters; !c.found {
-		c.paths, c.found = patroni.Find(s.keys()), true
+		c.paths, c.found = patroni.Find(s.cleanKeys()), true
 	}
 	return s.clusters.paths
 }
@@ -69,7 +68,7 @@ func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 		return cluster
 	}
 	keys := map[string]string{}
-	for key := range s.keysBelow(path) {
+	for key := range s.below(path) {
 		keys[key[len(path)+1:]], _ = s.Get(key)
 	}
 	if !isCluster(keys) {
@@ -102,26 +101,6 @@ func isCluster(keys map[string]string) bool {
 		}
 	})
 	return slices.Contains(paths, "")
-}
-
-// keysBelow yields the keys below a path, in no particular order.
-func (s *Store) keysBelow(path string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		low, high := s.clean.under(path)
-		for _, key := range s.clean[low:high] {
-			if !yield(key) {
-				return
-			}
-		}
-		if s.odd == nil {
-			return
-		}
-		for _, key := range s.odd.keys {
-			if strings.HasPrefix(key, path+"/") && !yield(key) {
-				return
-			}
-		}
-	}
 }
 
 // Clusters returns every cluster among the keys, sorted by scope and then by

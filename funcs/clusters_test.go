@@ -74,11 +74,7 @@ func TestHeartbeatDecodesOneCluster(t *testing.T) {
 }
 
 func contents(s *Store) map[string]string {
-	values := map[string]string{}
-	for key := range s.keys() {
-		values[key], _ = s.Get(key)
-	}
-	return values
+	return maps.Collect(s.All())
 }
 
 // FuzzClusterCache lets a store follow events, asking for its clusters in

@@ -105,7 +105,7 @@ func (e *Env) missing(key string) error {
 		return fmt.Errorf("%w (did you mean %q?)", err, "/"+key)
 	}
 	dir := path.Dir(key)
-	names, _ := e.Store.clean.list(dir)
+	names := e.Store.ls(dir)
 	names = names[:min(len(names), maxHints)]
 	if near := nearest.To(path.Base(key), slices.Values(names)); near != "" {
 		return fmt.Errorf("%w (did you mean %q?)", err, path.Join(dir, near))

@@ -2,15 +2,22 @@ package funcs
 
 import (
 	"iter"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/kelseyhightower/memkv"
 )
 
 // A Store holds the keys of one resource, relative to its prefix and with a
-// leading slash, as templates see them. Values live in memkv and every answer
-// is memkv's; beside it stand an index, because memkv looks at every key for
-// each gets, ls and lsdir, and the clusters that were decoded so far.
+// leading slash, as templates see them. Values live in memkv and answers are
+// memkv's. Beside it stand the clusters that were decoded so far, and an index,
+// because memkv looks at every key for each gets, ls and lsdir.
+//
+// A key keeps its own name, whatever its segments are. But where memkv takes
+// "/a/../b/x" for a key below "/b", here it is below nothing: ls, lsdir and the
+// clusters pass over keys with empty, "." or ".." segments. Whoever may write
+// below /a must not be able to change what is below /b.
 //
 // A Store belongs to one goroutine at a time.
 type Store struct {
@@ -18,19 +25,9 @@ type Store struct {
 	// nothing, and the map inside is shared by all copies.
 	kv memkv.Store
 
-	// clean indexes the keys that are rooted paths in their shortest form,
-	// which is what etcd holds in practice. The others, such as "/a//b" or
-	// "a", are in odd too, where memkv itself looks through them.
-	clean index
-	odd   *oddKeys
+	keys []string // all of them, sorted
 
 	clusters clusterCache
-}
-
-// oddKeys are the keys that are not clean, in a store of their own.
-type oddKeys struct {
-	kv   memkv.Store
-	keys []string // sorted
 }
 
 // NewStore returns an empty store.
@@ -39,13 +36,7 @@ func NewStore() *Store {
 }
 
 // Len returns the number of keys.
-func (s *Store) Len() int {
-	n := len(s.clean)
-	if s.odd != nil {
-		n += len(s.odd.keys)
-	}
-	return n
-}
+func (s *Store) Len() int { return len(s.keys) }
 
 // Get returns the value of key.
 func (s *Store) Get(key string) (string, bool) {
@@ -56,33 +47,21 @@ func (s *Store) Get(key string) (string, bool) {
 // Set gives key a value. For a key that is there already it costs no more than
 // memkv and the forgetting of what was decoded from the old value.
 func (s *Store) Set(key, value string) {
-	old, err := s.kv.Get(key)
-	if err == nil && old.Value == value {
-		return
+	if s.put(key, value) {
+		at, _ := slices.BinarySearch(s.keys, key)
+		s.keys = slices.Insert(s.keys, at, key)
+		s.clusters.keysChanged()
 	}
-	if err == nil {
-		key = old.Key // The same string as in the index, so that one copy is kept.
-	} else {
-		s.insert(key)
-	}
-	s.put(key, value)
-	s.clusters.changed(key)
 }
 
 // Del removes key, if it is there.
 func (s *Store) Del(key string) {
-	if !s.kv.Exists(key) {
+	at, found := slices.BinarySearch(s.keys, key)
+	if !found {
 		return
 	}
+	s.keys = slices.Delete(s.keys, at, at+1)
 	s.kv.Del(key)
-	if isClean(key) {
-		s.clean.remove(key)
-	} else {
-		s.odd.remove(key)
-		if len(s.odd.keys) == 0 {
-			s.odd = nil
-		}
-	}
 	s.clusters.keysChanged()
 	s.clusters.changed(key)
 }
@@ -91,60 +70,47 @@ func (s *Store) Del(key string) {
 // one key the last one counts. What was decoded from keys that stay as they
 // are is kept, so that a full read which finds nothing new costs little.
 func (s *Store) Replace(values iter.Seq2[string, string]) {
-	given := make([]string, 0, s.Len())
-	fresh := make([]string, 0)
+	given := make(map[string]bool, len(s.keys))
+	before := len(s.keys)
 	for key, value := range values {
-		old, err := s.kv.Get(key)
-		switch {
-		case err == nil:
-			key = old.Key
-			if old.Value != value {
-				s.put(key, value)
-				s.clusters.changed(key)
-			}
-		case isClean(key):
-			// One insertion after the other would move the index each time.
-			fresh = append(fresh, key)
-			s.put(key, value)
-			s.clusters.changed(key)
-		default:
-			s.Set(key, value)
+		given[key] = true
+		if s.put(key, value) {
+			s.keys = append(s.keys, key)
 		}
-		given = append(given, key)
 	}
-	if len(fresh) > 0 {
-		slices.Sort(fresh)
-		s.clean = append(s.clean, slices.Compact(fresh)...)
-		slices.Sort(s.clean)
-		s.clusters.keysChanged()
-	}
-	slices.Sort(given)
-	given = slices.Compact(given)
-	if len(given) == s.Len() {
+	if len(s.keys) == before && len(given) == before {
 		return
 	}
-	gone := make([]string, 0, s.Len()-len(given))
-	for key := range s.keys() {
-		if _, stays := slices.BinarySearch(given, key); !stays {
-			gone = append(gone, key)
+	s.keys = slices.DeleteFunc(s.keys, func(key string) bool {
+		if given[key] {
+			return false
 		}
-	}
-	if len(gone) > 32 {
-		// One deletion after the other would move the index each time.
-		s.clean = slices.DeleteFunc(s.clean, func(key string) bool {
-			_, stays := slices.BinarySearch(given, key)
-			return !stays
-		})
-	}
-	for _, key := range gone {
-		s.Del(key)
-	}
+		s.kv.Del(key)
+		s.clusters.changed(key)
+		return true
+	})
+	slices.Sort(s.keys)
+	s.clusters.keysChanged()
 }
 
-// All yields every key and its value, in no particular order.
+// put stores a value and tells whether its key is new to the index.
+func (s *Store) put(key, value string) (isNew bool) {
+	old, err := s.kv.Get(key)
+	if err == nil {
+		if old.Value == value {
+			return false
+		}
+		key = old.Key // The same string as in the index, so that one copy is kept.
+	}
+	s.kv.Set(key, value)
+	s.clusters.changed(key)
+	return err != nil
+}
+
+// All yields every key and its value, in order of keys.
 func (s *Store) All() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		for key := range s.keys() {
+		for _, key := range s.keys {
 			if value, _ := s.Get(key); !yield(key, value) {
 				return
 			}
@@ -152,71 +118,47 @@ func (s *Store) All() iter.Seq2[string, string] {
 	}
 }
 
-// insert adds a key that is not there yet to the index it belongs to.
-func (s *Store) insert(key string) {
-	if isClean(key) {
-		s.clean.insert(key)
-	} else {
-		if s.odd == nil {
-			s.odd = &oddKeys{kv: memkv.New()}
+// isClean tells whether key is a rooted path without empty, "." and ".."
+// segments, and not the root itself.
+func isClean(key string) bool {
+	return len(key) > 1 && key[0] == '/' && path.Clean(key) == key
+}
+
+// cleanKeys yields the clean keys, in order.
+func (s *Store) cleanKeys() iter.Seq[string] {
+	return s.below("")
+}
+
+// below yields the clean keys below dir, in order. dir is "" for the root.
+func (s *Store) below(dir string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		dir += "/"
+		at, _ := slices.BinarySearch(s.keys, dir)
+		for ; at < len(s.keys) && strings.HasPrefix(s.keys[at], dir); at++ {
+			if isClean(s.keys[at]) && !yield(s.keys[at]) {
+				return
+			}
 		}
-		s.odd.insert(key)
 	}
-	s.clusters.keysChanged()
-}
-
-// put stores a value whose key is in the index.
-func (s *Store) put(key, value string) {
-	s.kv.Set(key, value)
-	if s.odd != nil && !isClean(key) {
-		s.odd.kv.Set(key, value)
-	}
-}
-
-func (o *oddKeys) insert(key string) {
-	at, _ := slices.BinarySearch(o.keys, key)
-	o.keys = slices.Insert(o.keys, at, key)
-}
-
-func (o *oddKeys) remove(key string) {
-	if at, found := slices.BinarySearch(o.keys, key); found {
-		o.keys = slices.Delete(o.keys, at, at+1)
-	}
-	o.kv.Del(key)
-}
-
-// keys yields every key in order.
-func (s *Store) keys() iter.Seq[string] {
-	if s.odd == nil {
-		return slices.Values(s.clean)
-	}
-	all := slices.Concat(s.clean, s.odd.keys)
-	slices.Sort(all)
-	return slices.Values(all)
 }
 
 // gets is memkv's GetAll: the pairs whose keys match pattern, in order of keys.
+// What stands before the first special character of the pattern bounds the keys
+// that can match.
 func (s *Store) gets(pattern string) (memkv.KVPairs, error) {
-	keys, err := s.clean.match(pattern)
-	if err != nil {
+	pairs := memkv.KVPairs{}
+	if _, err := path.Match(pattern, ""); err != nil && len(s.keys) > 0 {
 		return nil, err
 	}
-	pairs := make(memkv.KVPairs, 0, len(keys))
-	for _, key := range keys {
-		pair, err := s.kv.Get(key)
-		if err != nil {
-			return nil, err
-		}
-		pairs = append(pairs, pair)
+	literal := pattern
+	if special := strings.IndexAny(pattern, `*?[\`); special >= 0 {
+		literal = pattern[:special]
 	}
-	if s.odd != nil {
-		more, err := s.odd.kv.GetAll(pattern)
-		if err != nil {
-			return nil, err
-		}
-		if len(more) > 0 {
-			pairs = append(pairs, more...)
-			slices.SortFunc(pairs, comparePairs)
+	at, _ := slices.BinarySearch(s.keys, literal)
+	for ; at < len(s.keys) && strings.HasPrefix(s.keys[at], literal); at++ {
+		if ok, _ := path.Match(pattern, s.keys[at]); ok {
+			pair, _ := s.kv.Get(s.keys[at])
+			pairs = append(pairs, pair)
 		}
 	}
 	return pairs, nil
@@ -237,49 +179,55 @@ func (s *Store) getvs(pattern string) ([]string, error) {
 // ls is memkv's List: the names directly below filePath, or its own name if it
 // is a key.
 func (s *Store) ls(filePath string) []string {
-	names, known := s.clean.list(filePath)
+	dir, known := directory(filePath)
 	if !known {
 		return s.kv.List(filePath)
 	}
-	if s.odd != nil {
-		names = union(names, s.odd.kv.List(filePath))
+	names := []string{}
+	if _, found := s.Get(filePath); found && isClean(filePath) {
+		names = append(names, path.Base(filePath))
 	}
-	return notNil(names)
+	s.children(dir, func(name string, isDir bool) {
+		// memkv splits "/" into two empty terms, which no deeper directory
+		// begins with: ls "/" gives the keys at the top and no directories.
+		if dir != "" || !isDir {
+			names = append(names, name)
+		}
+	})
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // lsdir is memkv's ListDir: the names below filePath that have keys below them.
+// There are none below "/", for the same reason as in ls.
 func (s *Store) lsdir(filePath string) []string {
-	names, known := s.clean.listDir(filePath)
+	dir, known := directory(filePath)
 	if !known {
 		return s.kv.ListDir(filePath)
 	}
-	if s.odd != nil {
-		names = union(names, s.odd.kv.ListDir(filePath))
-	}
-	return notNil(names)
+	names := []string{}
+	s.children(dir, func(name string, isDir bool) {
+		if dir != "" && isDir {
+			names = append(names, name)
+		}
+	})
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
-// notNil keeps to memkv, which answers with an empty list rather than none.
-func notNil(names []string) []string {
-	if names == nil {
-		return []string{}
-	}
-	return names
+// directory returns the clean path that templates mean by "/a/b" or "/a/b/", ""
+// for the root. For another path memkv compares the cleaned path but strips it
+// as it is written; what comes out of that is left to memkv.
+func directory(filePath string) (dir string, known bool) {
+	dir = strings.TrimSuffix(filePath, "/")
+	return dir, filePath == "/" || isClean(dir)
 }
 
-// union merges two sorted lists without repetitions.
-func union(a, b []string) []string {
-	all := slices.Concat(a, b)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func comparePairs(a, b memkv.KVPair) int {
-	if a.Key < b.Key {
-		return -1
+// children calls visit for the names directly below dir, for each of the keys
+// that they are or that are below them.
+func (s *Store) children(dir string, visit func(name string, isDir bool)) {
+	for key := range s.below(dir) {
+		name, _, isDir := strings.Cut(key[len(dir)+1:], "/")
+		visit(name, isDir)
 	}
-	if a.Key > b.Key {
-		return 1
-	}
-	return 0
 }

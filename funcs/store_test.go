@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -12,28 +13,48 @@ import (
 	"github.com/kelseyhightower/memkv"
 )
 
-// alike compares every answer of a store with those of a plain memkv that
-// holds the same keys.
-func alike(t *testing.T, s *Store, plain *memkv.Store, question string) {
+// reference is memkv itself: with every key, and with the clean ones alone,
+// which are those that have a place in a directory.
+type reference struct{ all, clean *memkv.Store }
+
+func referenceOf(model map[string]string) reference {
+	all, clean := memkv.New(), memkv.New()
+	r := reference{&all, &clean}
+	for key, value := range model {
+		r.all.Set(key, value)
+		if strings.HasPrefix(key, "/") && path.Clean(key) == key && key != "/" {
+			r.clean.Set(key, value)
+		}
+	}
+	return r
+}
+
+// alike compares every answer of a store with those of memkv.
+func alike(t *testing.T, s *Store, model map[string]string, question string) {
 	t.Helper()
+	plain := referenceOf(model)
 	gotPairs, gotErr := s.gets(question)
-	wantPairs, wantErr := plain.GetAll(question)
+	wantPairs, wantErr := plain.all.GetAll(question)
 	if diff := cmp.Diff(wantPairs, gotPairs); diff != "" || gotErr != wantErr {
-		t.Fatalf("gets(%q): error %v, want %v; keys %q\n%s", question, gotErr, wantErr, slices.Collect(s.keys()), diff)
+		t.Fatalf("gets(%q): error %v, want %v; keys %q\n%s", question, gotErr, wantErr, s.keys, diff)
 	}
 	gotValues, gotErr := s.getvs(question)
-	wantValues, wantErr := plain.GetAllValues(question)
+	wantValues, wantErr := plain.all.GetAllValues(question)
 	if diff := cmp.Diff(wantValues, gotValues); diff != "" || gotErr != wantErr {
-		t.Fatalf("getvs(%q): error %v, want %v; keys %q\n%s", question, gotErr, wantErr, slices.Collect(s.keys()), diff)
+		t.Fatalf("getvs(%q): error %v, want %v; keys %q\n%s", question, gotErr, wantErr, s.keys, diff)
 	}
-	if diff := cmp.Diff(plain.List(question), s.ls(question)); diff != "" {
-		t.Fatalf("ls(%q): keys %q\n%s", question, slices.Collect(s.keys()), diff)
+	listed := plain.clean
+	if dir := strings.TrimSuffix(question, "/"); question != "/" && !isClean(dir) {
+		listed = plain.all
 	}
-	if diff := cmp.Diff(plain.ListDir(question), s.lsdir(question)); diff != "" {
-		t.Fatalf("lsdir(%q): keys %q\n%s", question, slices.Collect(s.keys()), diff)
+	if diff := cmp.Diff(listed.List(question), s.ls(question)); diff != "" {
+		t.Fatalf("ls(%q): keys %q\n%s", question, s.keys, diff)
+	}
+	if diff := cmp.Diff(listed.ListDir(question), s.lsdir(question)); diff != "" {
+		t.Fatalf("lsdir(%q): keys %q\n%s", question, s.keys, diff)
 	}
 	gotValue, gotThere := s.Get(question)
-	if want, err := plain.Get(question); want.Value != gotValue || gotThere != (err == nil) {
+	if want, err := plain.all.Get(question); want.Value != gotValue || gotThere != (err == nil) {
 		t.Fatalf("Get(%q) = %q, %v; want %q, %v", question, gotValue, gotThere, want.Value, err)
 	}
 }
@@ -42,10 +63,9 @@ func alike(t *testing.T, s *Store, plain *memkv.Store, question string) {
 func holds(t *testing.T, s *Store, want map[string]string) {
 	t.Helper()
 	got := map[string]string{}
-	for key := range s.keys() {
-		value, ok := s.Get(key)
-		if _, twice := got[key]; twice || !ok {
-			t.Fatalf("key %q is in the index twice (%v) or not in the store (%v)", key, twice, !ok)
+	for key, value := range s.All() {
+		if _, twice := got[key]; twice {
+			t.Fatalf("key %q is in the index twice", key)
 		}
 		got[key] = value
 	}
@@ -55,8 +75,8 @@ func holds(t *testing.T, s *Store, want map[string]string) {
 	if s.Len() != len(want) {
 		t.Fatalf("Len() = %d, want %d", s.Len(), len(want))
 	}
-	if !slices.IsSorted(s.clean) {
-		t.Fatalf("index out of order: %q", s.clean)
+	if !slices.IsSorted(s.keys) {
+		t.Fatalf("index out of order: %q", s.keys)
 	}
 }
 
@@ -71,8 +91,9 @@ func FuzzStore(f *testing.F) {
 	f.Add("+/a/*\n+/a/[x]\n+/a/\\\n?/a/\\*\n?/a/[[]x]\n?/a/[^b]\n?/a[/]*\n?/a[^b]*\n?[^a]a/*\n?[\n?/a/[\n?/a/[]a]\n?/a/\\")
 	f.Add("+/é/ü\n+/\xff\n?/?\n?/*\n?/?/?\n?/\xff\n?/[é]/*")
 	f.Add("=/x\n+/y\n=/x\n?/*\n=\n?/*")
+	f.Add("+/a/../b/x\n+/b/y\n+/b//z\n+/b/.\n?/b\n?/b/\n?/b//\n?/a/../b\n?/b/*\n-/a/../b/x\n?/b")
 	f.Fuzz(func(t *testing.T, script string) {
-		s, plain, model := NewStore(), memkv.New(), map[string]string{}
+		s, model := NewStore(), map[string]string{}
 		for n, line := range strings.Split(script, "\n") {
 			if line == "" {
 				continue
@@ -81,33 +102,27 @@ func FuzzStore(f *testing.F) {
 			switch line[0] {
 			case '+':
 				s.Set(key, value)
-				plain.Set(key, value)
 				model[key] = value
 			case '-':
 				s.Del(key)
-				plain.Del(key)
 				delete(model, key)
 			case '=':
 				// Keep every other key, and add those that the line lists.
 				model = keepHalf(model, strings.Split(key, ","), value)
 				s.Replace(maps.All(model))
-				plain.Purge()
-				for k, v := range model {
-					plain.Set(k, v)
-				}
 			case '?':
-				alike(t, s, &plain, key)
+				alike(t, s, model, key)
 			}
 			holds(t, s, model)
 		}
 		for key := range model {
 			for _, question := range []string{key, key + "/", key + "*", key + "/*", strings.ReplaceAll(key, "a", "?")} {
-				alike(t, s, &plain, question)
+				alike(t, s, model, question)
 			}
 			if at := strings.LastIndexByte(key, '/'); at >= 0 {
-				alike(t, s, &plain, key[:at])
-				alike(t, s, &plain, key[:at+1])
-				alike(t, s, &plain, key[:at]+"/*")
+				alike(t, s, model, key[:at])
+				alike(t, s, model, key[:at+1])
+				alike(t, s, model, key[:at]+"/*")
 			}
 		}
 	})
@@ -141,7 +156,7 @@ func TestStoreLikeMemkv(t *testing.T) {
 		return b.String()
 	}
 	for range 400 {
-		s, plain, model := NewStore(), memkv.New(), map[string]string{}
+		s, model := NewStore(), map[string]string{}
 		rooted := random.IntN(2) == 0
 		for range random.IntN(30) {
 			key := word(pieces, 8)
@@ -152,26 +167,20 @@ func TestStoreLikeMemkv(t *testing.T) {
 			switch random.IntN(8) {
 			case 0:
 				s.Del(key)
-				plain.Del(key)
 				delete(model, key)
 			default:
 				s.Set(key, value)
-				plain.Set(key, value)
 				model[key] = value
 			}
 		}
 		if random.IntN(4) == 0 {
 			model = keepHalf(model, []string{word(pieces, 6), word(pieces, 6)}, "new")
 			s.Replace(maps.All(model))
-			plain.Purge()
-			for k, v := range model {
-				plain.Set(k, v)
-			}
 		}
 		holds(t, s, model)
 		for range 60 {
-			alike(t, s, &plain, word(meta, 7))
-			alike(t, s, &plain, "/"+word(meta, 5))
+			alike(t, s, model, word(meta, 7))
+			alike(t, s, model, "/"+word(meta, 5))
 		}
 	}
 }
@@ -213,4 +222,42 @@ func TestReplaceTakesTheLastOfEqualKeys(t *testing.T) {
 	holds(t, s, map[string]string{"/a": "2", "/b": "1", "b": "2"})
 	s.Replace(func(func(string, string) bool) {})
 	holds(t, s, map[string]string{})
+}
+
+// TestKeysStayBelowTheirPath lets somebody who may write below /a, and has
+// heard of path.Clean, try to become the primary of /b.
+func TestKeysStayBelowTheirPath(t *testing.T) {
+	const evil = `{"conn_url":"postgres://6.6.6.6:5432/postgres","state":"running","role":"primary"}`
+	good := map[string]string{
+		"/b/leader":      "db1",
+		"/b/members/db1": fmt.Sprintf(primaryOf, 1, 1),
+		"/b/members/db2": fmt.Sprintf(replicaOf, 2, 1),
+	}
+	const text = `{{range clusters}}{{.Path}} {{primary .}} {{join .Members ","}}{{end}} {{ls "/b"}} {{ls "/b/members"}} {{lsdir "/b"}} {{len (gets "/b/members/*")}} {{getv "/b/leader"}}`
+	env := &Env{Store: storeOf(good), Prefix: "/service"}
+	want := render(t, env, text)
+	for _, key := range []string{
+		"/a/../b/leader", "/a/../b/members/db1", "/a/../b/members/evil", "/b//leader", "//b/leader", "/./b/leader", "/b/./members/evil",
+		"/b/members//evil", "/b/members/x/../evil", "/b/members/..", "/b/leader/", "/b/members/db1/",
+	} {
+		if key == "/b/members/.." {
+			continue // It matches a pattern by its own name; see below.
+		}
+		env.Store.Set(key, evil)
+		if got := render(t, env, text); got != want {
+			t.Errorf("with the key %s\n got %s\nwant %s", key, got, want)
+		}
+		if got, want := render(t, env, fmt.Sprintf("{{getv %q}}", key)), evil; got != want {
+			t.Errorf("the key %s has lost its name: its value is %q", key, got)
+		}
+		// The end of the key with the odd name is not the end of the real one.
+		env.Store.Del(key)
+		if got := render(t, env, text); got != want {
+			t.Errorf("after the key %s was deleted\n got %s\nwant %s", key, got, want)
+		}
+	}
+	env.Store.Set("/b/members/..", evil)
+	if got := render(t, env, `{{join (cluster "/b").Members ","}} {{ls "/b/members"}}`); got != "db1,db2 [db1 db2]" {
+		t.Errorf("a member named .. gives %s", got)
+	}
 }
