@@ -3,14 +3,19 @@ package funcs
 import (
 	"errors"
 	"fmt"
-	"math"
-	"math/bits"
+	"math/big"
 	"strconv"
 )
 
 // maxSequence bounds the lists that a number in a template can ask for, so
 // that a wrong number in a key cannot take the memory of the host.
 const maxSequence = 1_000_000
+
+var (
+	errTooLarge     = errors.New("the number is too large")
+	errTooLong      = fmt.Errorf("more than %d items", maxSequence)
+	errDivideByZero = errors.New("division by zero")
+)
 
 // integer returns v as a whole number, for arithmetic.
 func integer(v any) (int64, error) {
@@ -22,87 +27,44 @@ func integer(v any) (int64, error) {
 		return 0, fmt.Errorf("%s is not a number", describe(v))
 	}
 	switch {
-	case n.kind == isInteger:
+	case n.isWhole:
 		return n.integer, nil
-	case n.kind == isFloat && n.float == math.Trunc(n.float) && math.Abs(n.float) < 1<<63:
-		return int64(n.float), nil
-	case n.kind == isLarge:
+	case n.float >= 1<<63 || n.float <= -(1<<63):
 		return 0, errTooLarge
 	}
 	return 0, errors.New("not a whole number; use addf, subf, mulf or divf for fractions, or int to cut them off")
 }
 
-var errTooLarge = errors.New("the number is too large")
-
-// arithmetic applies op to whole numbers from left to right. confd takes two
-// ints; the same names in sprig take more of them, and any kind.
-func arithmetic(op func(a, b int64) (int64, error), a any, more []any) (int, error) {
-	total, err := integer(a)
-	for _, b := range more {
+// arithmetic applies op, a method of big.Int, to whole numbers from left to
+// right. confd takes two ints; the same names in sprig take more of them, and
+// any kind.
+func arithmetic(op func(z, x, y *big.Int) *big.Int, numbers ...any) (int, error) {
+	var total *big.Int
+	for _, v := range numbers {
+		n, err := integer(v)
 		if err != nil {
-			break
+			return 0, err
 		}
-		var next int64
-		if next, err = integer(b); err == nil {
-			total, err = op(total, next)
+		if total == nil {
+			total = big.NewInt(n)
+		} else {
+			op(total, total, big.NewInt(n))
 		}
 	}
-	return int(total), err
-}
-
-func add(a, b int64) (int64, error) {
-	sum := a + b
-	if (sum > a) != (b > 0) && b != 0 {
+	if !total.IsInt64() {
 		return 0, errTooLarge
 	}
-	return sum, nil
+	return int(total.Int64()), nil
 }
 
-func sub(a, b int64) (int64, error) {
-	difference := a - b
-	if (difference < a) != (b > 0) && b != 0 {
-		return 0, errTooLarge
+// division is arithmetic for a quotient or a remainder.
+func division(op func(z, x, y *big.Int) *big.Int) func(a, b any) (int, error) {
+	return func(a, b any) (int, error) {
+		if n, err := integer(b); err == nil && n == 0 {
+			return 0, errDivideByZero
+		}
+		return arithmetic(op, a, b)
 	}
-	return difference, nil
-}
-
-func mul(a, b int64) (int64, error) {
-	high, low := bits.Mul64(magnitude(a), magnitude(b))
-	negative := (a < 0) != (b < 0)
-	limit := uint64(math.MaxInt64)
-	if negative {
-		limit++
-	}
-	if high != 0 || low > limit {
-		return 0, errTooLarge
-	}
-	return a * b, nil
-}
-
-func magnitude(a int64) uint64 {
-	if a < 0 {
-		return -uint64(a)
-	}
-	return uint64(a)
-}
-
-var errDivideByZero = errors.New("division by zero")
-
-func div(a, b int64) (int64, error) {
-	if b == 0 {
-		return 0, errDivideByZero
-	}
-	if b == -1 {
-		return sub(0, a)
-	}
-	return a / b, nil
-}
-
-func mod(a, b int64) (int64, error) {
-	if b == 0 {
-		return 0, errDivideByZero
-	}
-	return a % b, nil
 }
 
 // seq counts from first to last, both included; none if last comes before.
@@ -112,27 +74,41 @@ func seq(first, last any) ([]int, error) {
 		return nil, err
 	}
 	to, err := integer(last)
-	if err != nil {
+	if err != nil || to < from {
 		return nil, err
 	}
-	if to < from {
-		return nil, nil
+	count := to - from + 1
+	if count <= 0 || count > maxSequence { // Too many even for an int64 wrap around.
+		return nil, errTooLong
 	}
-	if err := sequenceFits(uint64(to) - uint64(from)); err != nil {
-		return nil, err
-	}
-	numbers := make([]int, 0, to-from+1)
-	for i := from; i <= to; i++ {
-		numbers = append(numbers, int(i))
+	numbers := make([]int, count)
+	for i := range numbers {
+		numbers[i] = int(from) + i
 	}
 	return numbers, nil
 }
 
-func sequenceFits(length uint64) error {
-	if length >= maxSequence {
-		return fmt.Errorf("more than %d items", maxSequence)
+// untilStep counts from start up or down to stop, which is not included.
+func untilStep(start, stop, step int) ([]int, error) {
+	numbers := []int{}
+	for i := start; step > 0 && i < stop || step < 0 && i > stop; i += step {
+		if len(numbers) == maxSequence {
+			return nil, errTooLong
+		}
+		numbers = append(numbers, i)
+		if next := i + step; (next > i) != (step > 0) {
+			break // It would wrap around.
+		}
 	}
-	return nil
+	return numbers, nil
+}
+
+// until counts from 0 up or down to stop, which is not included.
+func until(stop int) ([]int, error) {
+	if stop < 0 {
+		return untilStep(0, stop, -1)
+	}
+	return untilStep(0, stop, 1)
 }
 
 // atoi reads a whole decimal number from text. A number, as json gives it,

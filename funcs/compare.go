@@ -1,11 +1,10 @@
 package funcs
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -103,72 +102,38 @@ func ordering(accept func(order int) bool) func(a, b any) (bool, error) {
 // %d takes a float64 that is whole, and %f, %e and %g take integers, because
 // {{printf "%.0f" $data.port}} is how one got the digits of a number in confd.
 func format(layout string, args ...any) string {
-	verbs := verbsOf(layout)
-	fitted := args
-	for i, verb := range verbs {
-		if i >= len(args) {
-			break
-		}
-		if arg, changed := fit(args[i], verb); changed {
-			if &fitted[0] == &args[0] {
-				fitted = append([]any(nil), args...)
-			}
-			fitted[i] = arg
+	fitted := slices.Clone(args)
+	// A star takes an int for a width, and nothing else; %T prints the type.
+	asIs := strings.Contains(layout, "*") || strings.Contains(layout, "%T")
+	for i, arg := range args {
+		n, ok := numberOf(arg)
+		if _, formats := arg.(fmt.Formatter); ok && !formats && !asIs {
+			fitted[i] = formatted{arg, n}
 		}
 	}
 	return fmt.Sprintf(layout, fitted...)
 }
 
-// verbsOf returns the verb that formats each argument, or nothing for a layout
-// that picks its arguments by number or takes widths from them.
-func verbsOf(layout string) []rune {
-	if strings.ContainsAny(layout, "*[") {
-		return nil
-	}
-	var verbs []rune
-	inside := false
-	for _, c := range layout {
-		switch {
-		case !inside:
-			inside = c == '%'
-		case strings.ContainsRune("+-# 0123456789.", c):
-		default:
-			if c != '%' {
-				verbs = append(verbs, c)
-			}
-			inside = false
-		}
-	}
-	return verbs
+// formatted is an argument of printf that is a number.
+type formatted struct {
+	value any
+	number
 }
 
-// fit returns arg as the kind of number that verb formats.
-func fit(arg any, verb rune) (any, bool) {
-	if _, ok := arg.(fmt.Formatter); ok {
-		return arg, false
+// Format prints the number as the kind that verb is for.
+func (n formatted) Format(state fmt.State, verb rune) {
+	value := n.value
+	switch {
+	case strings.ContainsRune("eEfFgG", verb):
+		value = n.float
+	case strings.ContainsRune("dxXobc", verb) && n.isWhole && !isInt(value):
+		value = n.integer
 	}
-	n, ok := numberOf(arg)
-	if !ok {
-		return arg, false
-	}
-	_, spelled := arg.(json.Number)
-	switch verb {
-	case 'e', 'E', 'f', 'F', 'g', 'G':
-		if n.kind != isFloat {
-			return n.asFloat(), true
-		}
-	case 'd':
-		if n.kind == isInteger && spelled {
-			return n.integer, true
-		}
-		if n.kind == isText {
-			if i, _ := n.exact().Int(nil); n.exact().IsInt() {
-				return i, true
-			}
-		}
-		if n.kind == isFloat && n.float == math.Trunc(n.float) && math.Abs(n.float) < 1<<63 {
-			return int64(n.float), true
-		}
-	}
-	return arg, false
+	fmt.Fprintf(state, fmt.FormatString(state, verb), value)
+}
+
+// isInt tells whether value is of one of Go's kinds of integers.
+func isInt(value any) bool {
+	v := reflect.ValueOf(value)
+	return v.CanInt() || v.CanUint()
 }

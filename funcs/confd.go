@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/big"
 	"os"
 	"path"
 	"reflect"
@@ -53,11 +54,11 @@ func (e *Env) confdFuncs() template.FuncMap {
 		"sortByLength":   sortByLength,
 		"sortKVByLength": sortKVByLength,
 
-		"add":  func(a, b any, more ...any) (int, error) { return arithmetic(add, a, slices.Concat([]any{b}, more)) },
-		"sub":  func(a, b any) (int, error) { return arithmetic(sub, a, []any{b}) },
-		"mul":  func(a, b any, more ...any) (int, error) { return arithmetic(mul, a, slices.Concat([]any{b}, more)) },
-		"div":  func(a, b any) (int, error) { return arithmetic(div, a, []any{b}) },
-		"mod":  func(a, b any) (int, error) { return arithmetic(mod, a, []any{b}) },
+		"add":  func(a, b any, more ...any) (int, error) { return arithmetic((*big.Int).Add, append([]any{a, b}, more...)...) },
+		"sub":  func(a, b any) (int, error) { return arithmetic((*big.Int).Sub, a, b) },
+		"mul":  func(a, b any, more ...any) (int, error) { return arithmetic((*big.Int).Mul, append([]any{a, b}, more...)...) },
+		"div":  division((*big.Int).Quo),
+		"mod":  division((*big.Int).Rem),
 		"seq":  seq,
 		"atoi": atoi,
 

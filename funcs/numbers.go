@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,11 +43,13 @@ func decodeJSON(text string) (any, error) {
 	return nil, errors.New("the text is not JSON: it ends too early")
 }
 
-// plainNumbers replaces the numbers in a decoded value, in place.
+// plainNumbers replaces the whole numbers in a decoded value, in place.
 func plainNumbers(value any) any {
 	switch value := value.(type) {
 	case json.Number:
-		return plainNumber(value)
+		if i, ok := whole(value); ok {
+			return i
+		}
 	case map[string]any:
 		for name, field := range value {
 			value[name] = plainNumbers(field)
@@ -59,153 +62,60 @@ func plainNumbers(value any) any {
 	return value
 }
 
-func plainNumber(n json.Number) any {
-	if i, ok := whole(n); ok {
-		return i
-	}
-	return n
-}
-
 // whole returns n as an int64 if it is a whole number that fits one. Spellings
-// such as 1.0, 1e3 and 25e-1 are weighed by their value.
+// such as 1.0, 1e3 and 2500e-2 count by their value, as long as that takes no
+// more memory than they do.
 func whole(n json.Number) (int64, bool) {
-	if i, err := strconv.ParseInt(string(n), 10, 64); err == nil {
+	if i, err := n.Int64(); err == nil {
 		return i, true
 	}
-	mantissa, exponent, _ := strings.Cut(strings.ToLower(string(n)), "e")
-	if mantissa == string(n) && !strings.Contains(mantissa, ".") {
+	_, exponent, _ := strings.Cut(strings.ToLower(string(n)), "e")
+	if len(n) > 100 || len(exponent) > 3 {
 		return 0, false
 	}
-	shift := 0
-	if exponent != "" {
-		var err error
-		if shift, err = strconv.Atoi(exponent); err != nil {
-			return 0, false
-		}
-	}
-	sign := ""
-	if strings.HasPrefix(mantissa, "-") {
-		sign, mantissa = "-", mantissa[1:]
-	}
-	digits, fraction, _ := strings.Cut(mantissa, ".")
-	fraction = strings.TrimRight(fraction, "0")
-	digits = strings.TrimLeft(digits+fraction, "0")
-	if digits == "" {
-		return 0, true
-	}
-	if shift < -1000 || shift > 1000 {
+	exact, ok := new(big.Rat).SetString(string(n))
+	if !ok || !exact.IsInt() || !exact.Num().IsInt64() {
 		return 0, false
 	}
-	shift -= len(fraction)
-	if shift < 0 {
-		kept := strings.TrimRight(digits, "0")
-		if len(digits)-len(kept) < -shift {
-			return 0, false
-		}
-		digits, shift = digits[:len(digits)+shift], 0
-	}
-	if len(digits)+shift > 19 {
-		return 0, false
-	}
-	i, err := strconv.ParseInt(sign+digits+strings.Repeat("0", shift), 10, 64)
-	return i, err == nil
+	return exact.Num().Int64(), true
 }
 
-// number is a value of any of Go's kinds of numbers, or a json.Number. Exactly
-// one of its fields says which; text is "" unless it is a json.Number.
+// A number is a value of any of Go's kinds of numbers, or a json.Number: an
+// integer if it is whole and fits, else the nearest float64.
 type number struct {
-	kind    numberKind
+	isWhole bool
 	integer int64
-	large   uint64 // an unsigned number beyond int64
 	float   float64
-	text    json.Number
 }
-
-type numberKind int
-
-const (
-	isInteger numberKind = iota
-	isLarge
-	isFloat
-	isText
-)
 
 // numberOf returns what v is as a number, and whether it is one.
 func numberOf(v any) (number, bool) {
 	if n, ok := v.(json.Number); ok {
 		if i, ok := whole(n); ok {
-			return number{kind: isInteger, integer: i}, true
+			return number{true, i, float64(i)}, true
 		}
-		_, err := n.Float64()
-		return number{kind: isText, text: n}, err == nil || errors.Is(err, strconv.ErrRange)
+		f, err := n.Float64() // Beyond all bounds it is infinite.
+		return number{float: f}, err == nil || errors.Is(err, strconv.ErrRange)
 	}
 	switch r := reflect.ValueOf(v); {
-	case !r.IsValid():
-		return number{}, false
 	case r.CanInt():
-		return number{kind: isInteger, integer: r.Int()}, true
-	case r.CanUint() && r.Uint() <= math.MaxInt64:
-		return number{kind: isInteger, integer: int64(r.Uint())}, true
+		return number{true, r.Int(), float64(r.Int())}, true
 	case r.CanUint():
-		return number{kind: isLarge, large: r.Uint()}, true
+		return number{r.Uint() <= math.MaxInt64, int64(r.Uint()), float64(r.Uint())}, true
 	case r.CanFloat():
-		return number{kind: isFloat, float: r.Float()}, true
+		f := r.Float()
+		return number{f == math.Trunc(f) && math.Abs(f) < 1<<63, int64(f), f}, true
 	}
 	return number{}, false
-}
-
-// asFloat returns n as the nearest float64.
-func (n number) asFloat() float64 {
-	switch n.kind {
-	case isInteger:
-		return float64(n.integer)
-	case isLarge:
-		return float64(n.large)
-	case isText:
-		f, _ := n.text.Float64()
-		return f
-	}
-	return n.float
-}
-
-// exact returns n in enough digits to tell any two numbers apart that a
-// template can compare.
-func (n number) exact() *big.Float {
-	f := new(big.Float).SetPrec(256)
-	switch n.kind {
-	case isInteger:
-		return f.SetInt64(n.integer)
-	case isLarge:
-		return f.SetUint64(n.large)
-	case isText:
-		if _, ok := f.SetString(string(n.text)); !ok {
-			f.SetFloat64(n.asFloat()) // An exponent beyond all bounds: zero or infinite.
-		}
-		return f
-	}
-	return f.SetFloat64(n.float)
 }
 
 // compare orders two numbers by value, whatever their kinds. ordered is false
 // if one of them is not a number at all (NaN).
 func (n number) compare(m number) (order int, ordered bool) {
-	if n.kind == isInteger && m.kind == isInteger {
-		switch {
-		case n.integer < m.integer:
-			return -1, true
-		case n.integer > m.integer:
-			return 1, true
-		}
-		return 0, true
+	if n.isWhole && m.isWhole {
+		return cmp.Compare(n.integer, m.integer), true
 	}
-	if math.IsNaN(n.asFloat()) || math.IsNaN(m.asFloat()) {
-		return 0, false
-	}
-	if n.kind == isFloat && m.kind == isText || n.kind == isText && m.kind == isFloat {
-		// 0.1 in a template is the float64 next to 0.1: so must 0.1 in JSON be.
-		n, m = number{kind: isFloat, float: n.asFloat()}, number{kind: isFloat, float: m.asFloat()}
-	}
-	return n.exact().Cmp(m.exact()), true
+	return cmp.Compare(n.float, m.float), !math.IsNaN(n.float) && !math.IsNaN(m.float)
 }
 
 // describe names the type of v for an error message, without its value.

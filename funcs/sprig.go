@@ -116,7 +116,7 @@ var pureSprig = sync.OnceValue(func() template.FuncMap {
 			value, _ := decodeJSON(text)
 			return value
 		},
-		"until":     func(count int) ([]int, error) { return untilStep(0, count, sign(count)) },
+		"until":     until,
 		"untilStep": untilStep,
 		"repeat":    repeat,
 	})
@@ -186,32 +186,6 @@ func valuesOf(dict map[string]any) []any {
 		values = append(values, dict[key])
 	}
 	return values
-}
-
-func sign(n int) int {
-	if n < 0 {
-		return -1
-	}
-	return 1
-}
-
-// untilStep counts from start up or down to stop, which is not included.
-func untilStep(start, stop, step int) ([]int, error) {
-	numbers := []int{}
-	if step == 0 || (stop > start) != (step > 0) {
-		return numbers, nil
-	}
-	span := uint64(stop) - uint64(start)
-	if step < 0 {
-		span = -span
-	}
-	if err := sequenceFits((span - 1) / magnitude(int64(step))); err != nil {
-		return nil, err
-	}
-	for i := start; (i < stop) == (step > 0) && i != stop; i += step {
-		numbers = append(numbers, i)
-	}
-	return numbers, nil
 }
 
 // repeat is sprig's, with a bound.
