@@ -42,11 +42,6 @@ func (c *clusterCache) keysChanged() {
 	c.paths, c.found = nil, false
 }
 
-// forget forgets every decoded cluster.
-func (c *clusterCache) forget() {
-	clear(c.decoded)
-}
-
 // clusterPaths returns the paths of all clusters, sorted.
 func (s *Store) clusterPaths() []string {
 	if c := &s.clusters; !c.found {
@@ -61,7 +56,7 @@ func (s *Store) clusterPaths() []string {
 func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 	c := &s.clusters
 	if c.prefix != prefix {
-		c.forget()
+		clear(c.decoded)
 		c.prefix = prefix
 	}
 	if cluster, ok := c.decoded[path]; ok {
@@ -128,8 +123,8 @@ func (c *clusterCache) note(cluster *patroni.Cluster) {
 		return
 	}
 	for _, member := range cluster.Members {
-		if member.Problem != "" {
-			c.problems = append(c.problems, cluster.Path+"/members/"+member.Name+": "+member.Problem)
+		if problem := cmp.Or(member.Problem, member.Warning); problem != "" {
+			c.problems = append(c.problems, cluster.Path+"/members/"+member.Name+": "+problem)
 		}
 	}
 	for _, group := range cluster.Groups {
@@ -137,8 +132,8 @@ func (c *clusterCache) note(cluster *patroni.Cluster) {
 	}
 }
 
-// Problems returns why members of the clusters that were decoded since the
-// last call cannot be used, sorted, each beginning with the key. A cluster is
+// Problems returns what is wrong with members of the clusters that were decoded
+// since the last call, sorted, each beginning with the key. A cluster is
 // decoded again after each change of its keys: a problem comes back until it
 // is solved, and the caller knows which ones it has logged.
 func (s *Store) Problems() []string {

@@ -151,6 +151,7 @@ func TestProblems(t *testing.T) {
 	s := storeOf(map[string]string{
 		"/batman/leader":     "db1",
 		"/batman/members/a":  fmt.Sprintf(primaryOf, 1, 1),
+		"/batman/members/c":  `{"conn_url":"postgres://localhost:5432/postgres","role":"replica","state":"running"}`,
 		"/batman/members/b":  `{"conn_url":"postgres://10.0.0.2\n server evil:5432/postgres"}`,
 		"/demo/0/leader":     "c1",
 		"/demo/0/members/c1": `{"conn_url":"postgres://10.0.0.3:99999/postgres"}`,
@@ -161,6 +162,7 @@ func TestProblems(t *testing.T) {
 	s.Clusters("/service")
 	want := []string{
 		"/service/batman/members/b: conn_url holds the character U+000A",
+		"/service/batman/members/c: conn_url names localhost, which is another host for everybody else; set postgresql.connect_address",
 		"/service/demo/0/members/c1: conn_url has a port that is not a number from 1 to 65535",
 	}
 	if diff := cmp.Diff(want, s.Problems()); diff != "" {
@@ -172,7 +174,7 @@ func TestProblems(t *testing.T) {
 	}
 	s.Set("/batman/leader", "a")
 	s.Clusters("/service")
-	if diff := cmp.Diff(want[:1], s.Problems()); diff != "" {
+	if diff := cmp.Diff(want[:2], s.Problems()); diff != "" {
 		t.Errorf("problems after a change:\n%s", diff)
 	}
 }
@@ -195,6 +197,12 @@ func TestTemplatesCannotChangeClusters(t *testing.T) {
 		if got := render(t, env, text); got != want {
 			t.Fatalf("got  %s\nwant %s", got, want)
 		}
+	}
+	// Nor do they make it decode the clusters anew.
+	before := env.Store.Clusters("")[0]
+	render(t, env, text)
+	if env.Store.Clusters("")[0] != before {
+		t.Error("a template that changes its own copies has emptied the cache")
 	}
 }
 

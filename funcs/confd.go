@@ -54,9 +54,13 @@ func (e *Env) confdFuncs() template.FuncMap {
 		"sortByLength":   sortByLength,
 		"sortKVByLength": sortKVByLength,
 
-		"add":  func(a, b any, more ...any) (int, error) { return arithmetic((*big.Int).Add, append([]any{a, b}, more...)...) },
-		"sub":  func(a, b any) (int, error) { return arithmetic((*big.Int).Sub, a, b) },
-		"mul":  func(a, b any, more ...any) (int, error) { return arithmetic((*big.Int).Mul, append([]any{a, b}, more...)...) },
+		"add": func(a, b any, more ...any) (int, error) {
+			return arithmetic((*big.Int).Add, append([]any{a, b}, more...)...)
+		},
+		"sub": func(a, b any) (int, error) { return arithmetic((*big.Int).Sub, a, b) },
+		"mul": func(a, b any, more ...any) (int, error) {
+			return arithmetic((*big.Int).Mul, append([]any{a, b}, more...)...)
+		},
 		"div":  division((*big.Int).Quo),
 		"mod":  division((*big.Int).Rem),
 		"seq":  seq,
@@ -69,6 +73,11 @@ func (e *Env) confdFuncs() template.FuncMap {
 		"lookupIPV4": func(host string) ([]string, error) { return e.lookupFamily(host, ".") },
 		"lookupIPV6": func(host string) ([]string, error) { return e.lookupFamily(host, ":") },
 		"lookupSRV":  e.lookupSRV,
+
+		// Of the fork abtreece/confd.
+		"hostname":        os.Hostname,
+		"lookupIfaceIPV4": lookupIfaceIPV4,
+		"lookupIfaceIPV6": lookupIfaceIPV6,
 	}
 }
 

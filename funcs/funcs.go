@@ -43,7 +43,6 @@ type Env struct {
 func Map(env *Env) template.FuncMap {
 	functions := make(template.FuncMap, 384)
 	maps.Copy(functions, pureSprig())
-	maps.Copy(functions, env.mutating())
 	maps.Copy(functions, numberFuncs)
 	maps.Copy(functions, env.confdFuncs())
 	maps.Copy(functions, env.patroniFuncs())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,31 @@ func (e *Env) lookupSRV(service, proto, name string) ([]*net.SRV, error) {
 	})
 	return records, nil
 }
+
+// lookupIface returns the first address of the family of an interface of this
+// host, leaving out those that are valid on its link alone. The fork of confd
+// that has it gives an empty text where there is none; here that is an error,
+// so that no proxy is told to listen everywhere.
+func lookupIface(name, family string, isOfFamily func(netip.Addr) bool) (string, error) {
+	iface, err := net.InterfaceByName(name)
+	if err != nil {
+		return "", fmt.Errorf("look up interface %q: %w", name, err)
+	}
+	addrs, err := iface.Addrs()
+	if err != nil {
+		return "", fmt.Errorf("look up interface %q: %w", name, err)
+	}
+	for _, addr := range addrs {
+		prefix, err := netip.ParsePrefix(addr.String())
+		if err == nil && isOfFamily(prefix.Addr()) && !prefix.Addr().IsLinkLocalUnicast() {
+			return prefix.Addr().String(), nil
+		}
+	}
+	return "", fmt.Errorf("look up interface %q: it has no %s address", name, family)
+}
+
+func lookupIfaceIPV4(name string) (string, error) { return lookupIface(name, "IPv4", netip.Addr.Is4) }
+func lookupIfaceIPV6(name string) (string, error) { return lookupIface(name, "IPv6", netip.Addr.Is6) }
 
 func srvText(r *net.SRV) string {
 	return fmt.Sprintf("%s%d%d%d", r.Target, r.Port, r.Priority, r.Weight)

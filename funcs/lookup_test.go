@@ -3,6 +3,7 @@ package funcs
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,5 +82,21 @@ func TestLookupFaults(t *testing.T) {
 				t.Errorf("%s\n got %s\nwant %s", tt.template, got, tt.want)
 			}
 		})
+	}
+}
+
+func TestHostAndInterfaces(t *testing.T) {
+	env := &Env{Store: NewStore()}
+	want, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := render(t, env, `{{hostname}} {{lookupIfaceIPV4 "lo"}}`); got != want+" 127.0.0.1" {
+		t.Errorf("got %s, want %s 127.0.0.1", got, want)
+	}
+	for _, call := range []string{`{{lookupIfaceIPV4 "none0"}}`, `{{lookupIfaceIPV6 "none0"}}`} {
+		if got := renderError(t, env, call); !strings.Contains(got, `look up interface "none0"`) {
+			t.Errorf("%s: %s", call, got)
+		}
 	}
 }

@@ -34,11 +34,15 @@ func (e *Env) patroniFuncs() template.FuncMap {
 		"readers":      e.list(func(c *patroni.Cluster) members { return c.Readers }),
 		"syncStandbys": e.list(func(c *patroni.Cluster) members { return c.SyncStandbys }),
 		"quorumVoters": e.list(func(c *patroni.Cluster) members { return c.QuorumVoters }),
+		"asyncReaders": e.list(func(c *patroni.Cluster) members { return c.AsyncReaders }),
 
 		"maxLag":     maxLag,
 		"withTag":    withTag(patroni.WithTag),
 		"withoutTag": withTag(patroni.WithoutTag),
-		"orElse":     orElse,
+		"hasTag":     hasTag,
+		"streaming":  filter(func(m *patroni.Member) bool { return m.ReplicationState == patroni.Streaming }),
+		"withAPI":    filter(func(m *patroni.Member) bool { return m.APIAddr != "" }),
+		"orElse":     func(other, list any) (members, error) { return firstOf(list, other) },
 		"firstOf":    firstOf,
 		"atLeast":    atLeast,
 
@@ -209,7 +213,8 @@ func (e *Env) promoted(where ...any) (*patroni.Member, error) {
 }
 
 // asMembers returns what a filter was given as a list: a list of members, also
-// one that a function of sprig has made, a single member, or nothing.
+// one that a function of sprig has made, a single member, or nothing. A single
+// member without an address counts as nothing.
 func asMembers(list any) ([]*patroni.Member, error) {
 	switch list := list.(type) {
 	case nil:
@@ -217,7 +222,10 @@ func asMembers(list any) ([]*patroni.Member, error) {
 	case []*patroni.Member:
 		return list, nil
 	case *patroni.Member:
-		return patroni.FirstOf(list)
+		if list == nil || !list.Usable() {
+			return nil, nil
+		}
+		return []*patroni.Member{list}, nil
 	}
 	v := reflect.ValueOf(list)
 	if v.Kind() != reflect.Slice {
@@ -234,6 +242,19 @@ func asMembers(list any) ([]*patroni.Member, error) {
 		}
 	}
 	return members, nil
+}
+
+// filter makes a function for templates that selects members.
+func filter(keep func(*patroni.Member) bool) func(any) ([]*patroni.Member, error) {
+	return func(list any) ([]*patroni.Member, error) {
+		members, err := asMembers(list)
+		return patroni.Filter(members, keep), err
+	}
+}
+
+// hasTag selects the members that have a tag, whatever its value.
+func hasTag(name string, list any) ([]*patroni.Member, error) {
+	return filter(func(m *patroni.Member) bool { return m.HasTag(name) })(list)
 }
 
 // maxLag takes its limit as text with a unit or as a number of bytes.
@@ -278,22 +299,21 @@ func withTag(choose func(name, value string, list []*patroni.Member) []*patroni.
 	}
 }
 
-// orElse returns list unless it is empty, else fallback.
-func orElse(fallback, list any) ([]*patroni.Member, error) {
-	return firstOf(list, fallback)
-}
-
-// firstOf returns the first of choices that is not empty.
+// firstOf returns the first of choices that is not empty; each is a list of
+// members or a single one. All of them are looked at, so that a mistake does
+// not wait for the day on which a list is empty.
 func firstOf(choices ...any) ([]*patroni.Member, error) {
-	lists := make([]any, len(choices))
-	for i, choice := range choices {
+	var first []*patroni.Member
+	for _, choice := range choices {
 		members, err := asMembers(choice)
 		if err != nil {
 			return nil, err
 		}
-		lists[i] = members
+		if len(first) == 0 {
+			first = members
+		}
 	}
-	return patroni.FirstOf(lists...)
+	return first, nil
 }
 
 // atLeast passes a list on if it is long enough, and is an error, which holds

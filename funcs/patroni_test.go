@@ -148,7 +148,7 @@ func TestNoPrimaryWhy(t *testing.T) {
 		{"hostile address", map[string]string{"/leader": "a", "/members/a": `{"conn_url":"postgres://10.0.0.1 hunter2:5432/x"}`},
 			`no primary in /x: "a" holds the leader lock, but cannot be used: conn_url has a host that holds ' '`},
 		{"hostile name", map[string]string{"/leader": "a\nb", "/members/a\nb": `{"conn_url":"postgres://10.0.0.1:5432/x"}`},
-			`no primary in /x: "a?b" holds the leader lock, but cannot be used: the name holds the character U+000A, which is neither a letter, a digit nor one of - . _ : @ +`},
+			`no primary in /x: "a?b" holds the leader lock, but cannot be used: the name holds the character U+000A, which is neither a letter, a digit, a space nor one of - . _ : @ +`},
 		{"hostile name without a member", map[string]string{"/leader": "a\nb"},
 			`no primary in /x: the leader key names "a?b", but there is no member of that name (its key members/a?b is missing): it has died, or it has not registered yet`},
 		{"no cluster", map[string]string{"/config": "{}", "/other": "1"},

@@ -2,13 +2,11 @@ package funcs
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"text/template"
-	"time"
 
 	"github.com/Masterminds/sprig/v3"
 )
@@ -17,7 +15,7 @@ import (
 // and those below with what sprig has, so that a function that a new version
 // brings is looked at before a template can call it.
 var sprigNames = strings.Fields(`
-	default empty coalesce all any ternary fail hello
+	default empty coalesce all any ternary fail
 
 	trim trimAll trimall trimPrefix upper lower title untitle swapcase snakecase camelcase kebabcase
 	substr trunc abbrev abbrevboth initials nospace repeat indent nindent wrap wrapWith
@@ -34,49 +32,45 @@ var sprigNames = strings.Fields(`
 	merge mergeOverwrite mustMerge mustMergeOverwrite
 
 	toJson toPrettyJson toRawJson fromJson mustToJson mustToPrettyJson mustToRawJson mustFromJson
-	b64enc b64dec b32enc b32dec sha1sum sha256sum sha512sum adler32sum decryptAES buildCustomCert
+	b64enc b64dec b32enc b32dec sha1sum sha256sum sha512sum adler32sum
 	urlParse urlJoin semver semverCompare clean ext isAbs osBase osClean osDir osExt osIsAbs
-
-	date dateInZone date_in_zone dateModify date_modify mustDateModify must_date_modify htmlDate htmlDateInZone
-	toDate mustToDate unixEpoch duration durationRound
 
 	typeOf typeIs typeIsLike kindOf kindIs
 `)
 
-// leftOut are the functions of sprig that templates do not get, and why: each
-// render of the same keys must give the same bytes, or every heartbeat would
-// reload the proxy.
-var leftOut = map[string]string{
-	"now":           "it reads the clock; datetime does too, and a file that differs by datetime alone counts as unchanged",
-	"ago":           "it reads the clock, so that the file would change all the time",
-	"env":           "getenv reads the environment",
-	"expandenv":     "getenv reads the environment",
+// leftOut says for names that an author of templates may know from elsewhere
+// what to use instead, or why there is nothing: each render of the same keys
+// must give the same bytes, or every heartbeat would reload the proxy.
+var leftOut = byName(map[string]string{
+	"now ago": "it reads the clock; datetime does too, and a file that differs by datetime alone counts as unchanged",
+	`date dateInZone date_in_zone dateModify date_modify mustDateModify must_date_modify htmlDate htmlDateInZone
+	toDate mustToDate unixEpoch duration durationRound`: "datetime has the methods of Go's time.Time, as in (datetime.UTC.Format \"2006-01-02\")",
+	"env expandenv": "getenv reads the environment",
 	"getHostByName": "lookupIP reads the DNS and sorts what it answers",
+	"shuffle randAlphaNum randAlpha randAscii randNumeric randBytes randInt uuidv4": "its result is random, so that the file would change all the time",
+	"bcrypt htpasswd encryptAES decryptAES":                                         "templates encrypt nothing; the result would be another at each render",
+	`derivePassword genPrivateKey genCA genCAWithKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert
+	genSignedCertWithKey buildCustomCert`: "keys, certificates and passwords are not made in templates",
+	"hello": "it greets the world",
 
-	"shuffle":      "its result is random, so that the file would change all the time",
-	"randAlphaNum": "its result is random, so that the file would change all the time",
-	"randAlpha":    "its result is random, so that the file would change all the time",
-	"randAscii":    "its result is random, so that the file would change all the time",
-	"randNumeric":  "its result is random, so that the file would change all the time",
-	"randBytes":    "its result is random, so that the file would change all the time",
-	"randInt":      "its result is random, so that the file would change all the time",
-	"uuidv4":       "its result is random, so that the file would change all the time",
-	"bcrypt":       "it uses a random salt, so that the file would change all the time",
-	"htpasswd":     "it uses a random salt, so that the file would change all the time",
-	"encryptAES":   "it starts from random bytes, so that the file would change all the time",
+	"master": "Patroni's master is called primary here",
+	"slaves": "Patroni's slaves are called replicas here",
+})
 
-	"derivePassword":           "keys and passwords are not made in templates",
-	"genPrivateKey":            "keys and passwords are not made in templates",
-	"genCA":                    "keys and passwords are not made in templates",
-	"genCAWithKey":             "keys and passwords are not made in templates",
-	"genSelfSignedCert":        "keys and passwords are not made in templates",
-	"genSelfSignedCertWithKey": "keys and passwords are not made in templates",
-	"genSignedCert":            "keys and passwords are not made in templates",
-	"genSignedCertWithKey":     "keys and passwords are not made in templates",
+// byName turns reasons by lists of names into reasons by name.
+func byName(lists map[string]string) map[string]string {
+	reasons := map[string]string{}
+	for names, reason := range lists {
+		for _, name := range strings.Fields(names) {
+			reasons[name] = reason
+		}
+	}
+	return reasons
 }
 
-// LeftOut tells why a template cannot call a function of sprig that its author
-// may know from elsewhere. It returns false for every other name.
+// LeftOut tells what to use instead of a function that templates do not have
+// although its author may know it from elsewhere, or why there is none. It
+// returns false for every other name.
 func LeftOut(name string) (reason string, ok bool) {
 	reason, ok = leftOut[name]
 	return reason, ok
@@ -120,57 +114,8 @@ var pureSprig = sync.OnceValue(func() template.FuncMap {
 		"untilStep": untilStep,
 		"repeat":    repeat,
 	})
-	for name, f := range chosen {
-		chosen[name] = withoutClock(name, f)
-	}
 	return chosen
 })
-
-// withoutClock makes an error of what sprig's functions of dates take for the
-// present: anything that is not a time.
-func withoutClock(name string, f any) any {
-	switch f := f.(type) {
-	case func(string, any) string:
-		if name == "date" {
-			return func(layout string, date any) (string, error) {
-				return guardTime(date, func() string { return f(layout, date) })
-			}
-		}
-	case func(any) string:
-		switch name {
-		case "htmlDate":
-			return func(date any) (string, error) {
-				return guardTime(date, func() string { return f(date) })
-			}
-		case "durationRound":
-			return func(duration any) (string, error) {
-				if _, ok := duration.(time.Time); ok {
-					return "", errors.New("the time since a date changes at each render; durationRound rounds durations")
-				}
-				return f(duration), nil
-			}
-		}
-	case func(any, string) string:
-		if name == "htmlDateInZone" {
-			return func(date any, zone string) (string, error) {
-				return guardTime(date, func() string { return f(date, zone) })
-			}
-		}
-	case func(string, any, string) string:
-		return func(layout string, date any, zone string) (string, error) {
-			return guardTime(date, func() string { return f(layout, date, zone) })
-		}
-	}
-	return f
-}
-
-func guardTime(date any, f func() string) (string, error) {
-	switch date.(type) {
-	case time.Time, *time.Time, int64, int, int32:
-		return f(), nil
-	}
-	return "", fmt.Errorf("%s is not a time; give it datetime, toDate or seconds since 1970", describe(date))
-}
 
 func keysOf(dicts ...map[string]any) []string {
 	keys := []string{}
@@ -197,39 +142,4 @@ func repeat(count int, text string) (string, error) {
 		return "", errors.New("the result would be longer than 64 MB")
 	}
 	return strings.Repeat(text, count), nil
-}
-
-// mutating returns the functions of sprig that change the map which they are
-// given. It may be part of a decoded cluster, which must not remember that at
-// the next render: so the cluster is decoded again.
-func (e *Env) mutating() template.FuncMap {
-	type dict = map[string]any
-	all := pureSprig()
-	set := all["set"].(func(dict, string, any) dict)
-	unset := all["unset"].(func(dict, string) dict)
-	functions := template.FuncMap{
-		"set": func(d dict, key string, value any) dict {
-			e.Store.clusters.forget()
-			return set(d, key, value)
-		},
-		"unset": func(d dict, key string) dict {
-			e.Store.clusters.forget()
-			return unset(d, key)
-		},
-	}
-	for _, name := range []string{"merge", "mergeOverwrite"} {
-		merge := all[name].(func(dict, ...dict) any)
-		functions[name] = func(d dict, others ...dict) any {
-			e.Store.clusters.forget()
-			return merge(d, others...)
-		}
-	}
-	for _, name := range []string{"mustMerge", "mustMergeOverwrite"} {
-		merge := all[name].(func(dict, ...dict) (any, error))
-		functions[name] = func(d dict, others ...dict) (any, error) {
-			e.Store.clusters.forget()
-			return merge(d, others...)
-		}
-	}
-	return functions
 }

@@ -3,7 +3,6 @@ package funcs
 import (
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/Masterminds/sprig/v3"
@@ -24,8 +23,12 @@ func TestSprigIsSortedOut(t *testing.T) {
 	}
 	place("taken", sprigNames)
 	place("shadowed", shadowed)
-	place("left out", slices.Collect(maps.Keys(leftOut)))
 	all := sprig.GenericFuncMap()
+	for name := range leftOut {
+		if all[name] != nil {
+			place("left out", []string{name})
+		}
+	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(all)), slices.Sorted(maps.Keys(placed))); diff != "" {
 		t.Errorf("sprig's functions (-) and the lists (+) differ:\n%s", diff)
 	}
@@ -63,9 +66,6 @@ func TestSprigIsSortedOut(t *testing.T) {
 // sprig's own on values that both accept.
 func TestSprigMeansSprig(t *testing.T) {
 	for _, text := range []string{
-		`{{date "2006-01-02" 0}} {{dateInZone "15:04" 3600 "UTC"}} {{date_in_zone "15:04" 3600 "Europe/Berlin"}} {{htmlDate 86400}} {{htmlDateInZone 0 "UTC"}}`,
-		`{{toDate "2006-01-02" "2026-05-04" | date "02.01.2006"}} {{toDate "2006-01-02" "2026-05-04" | unixEpoch | len}} {{toDate "2006" "2026" | dateModify "24h" | htmlDate}}`,
-		`{{durationRound "2h10m5s"}} {{duration "95"}} {{date "15:04" (toDate "15:04" "12:13")}}`,
 		`{{keys (dict "a" 1)}} {{values (dict "a" 1)}} {{keys (dict)}} {{keys}}`,
 		`{{sortAlpha (list "b" "a" 3)}} {{sortAlpha (splitList "," "c,b")}}`,
 		`{{fromJson "{\"a\":[1,\"x\",true,null]}"}} {{fromJson "x"}} {{mustFromJson "[]"}}`,
@@ -90,15 +90,6 @@ func TestSprigIsDeterministic(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if got, want := render(t, env, `{{$l := list "b" "a"}}{{sortAlpha $l}} {{$l}} {{$s := splitList "," "b,a"}}{{sortAlpha $s}} {{$s}}`), "[a b] [b a] [a b] [b a]"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	for _, text := range []string{
-		`{{date "2006" "now"}}`, `{{date "2006" nil}}`, `{{htmlDate "x"}}`, `{{htmlDateInZone nil "UTC"}}`,
-		`{{dateInZone "2006" "" "UTC"}}`, `{{date_in_zone "2006" 1.5 "UTC"}}`, `{{durationRound (toDate "2006" "2026")}}`,
-	} {
-		renderError(t, env, text)
-	}
-	if got, want := renderError(t, env, `{{date "2006" "x"}}`), "error calling date: text is not a time; give it datetime, toDate or seconds since 1970"; !strings.HasSuffix(got, want) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

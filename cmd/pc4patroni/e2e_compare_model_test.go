@@ -155,7 +155,7 @@ func (c *cluster) rendered(t *testing.T, prefix string) []routes {
 // asListed translates a member to the words of patronictl before 4.1, which knows one
 // lag, that of what is received, in whole MiB.
 func (m shownMember) asListed() listedMember {
-	words := strings.Fields(strings.ReplaceAll(m.DisplayRole, "_", " "))
+	words := strings.Fields(m.DisplayRole)
 	for i, word := range words {
 		words[i] = strings.ToUpper(word[:1]) + word[1:]
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // The hand-made parser of this file reads what Patroni writes: unlike net/url
-// it accepts an IPv6 zone with a bare percent sign and several hosts within one
-// pair of brackets (Patroni: postgresql/config.py resolve_connection_addresses,
-// utils.py uri). It never guesses: what could be read in two ways is an error.
+// it accepts an IPv6 zone with a bare percent sign and several hosts (Patroni:
+// postgresql/config.py resolve_connection_addresses, utils.py uri). It never
+// guesses: what could be read in two ways is an error.
 
 // hostPort is one address. A port of 0 is one that is not there.
 type hostPort struct {
@@ -25,20 +25,14 @@ type hostPort struct {
 // String returns host:port with the brackets that IPv6 asks for, or the host
 // alone if there is no port.
 func (a hostPort) String() string {
-	var buffer [64]byte
-	return string(a.appendTo(buffer[:0]))
-}
-
-func (a hostPort) appendTo(b []byte) []byte {
-	if strings.IndexByte(a.host, ':') >= 0 {
-		b = append(append(append(b, '['), a.host...), ']')
-	} else {
-		b = append(b, a.host...)
+	host := a.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
 	}
-	if a.port != 0 {
-		b = strconv.AppendInt(append(b, ':'), int64(a.port), 10)
+	if a.port == 0 {
+		return host
 	}
-	return b
+	return host + ":" + strconv.Itoa(a.port)
 }
 
 // endpoint is a URL that has been taken apart and found harmless.
@@ -98,31 +92,19 @@ func isScheme(text string) bool {
 }
 
 // parseAuthority returns the addresses in the part of a URL between the
-// slashes: one, or several with commas between them as libpq accepts them, or
-// several hosts within one pair of brackets as Patroni writes them if one is
-// IPv6. The last port belongs to every host that has none of its own.
+// slashes: one, or several with commas between them as libpq accepts them. The
+// last port belongs to every host that has none of its own.
 func parseAuthority(authority string) ([]hostPort, error) {
-	addrs := make([]hostPort, 0, 1+strings.Count(authority, ","))
-	for more := true; more; {
-		var part string
-		part, authority, more = cutAddress(authority)
-		hosts, port, err := cutPort(part)
+	var addrs []hostPort
+	for part := range strings.SplitSeq(authority, ",") {
+		host, port, err := cutPort(part)
 		if err != nil {
 			return nil, err
 		}
-		for host := range strings.SplitSeq(hosts, ",") {
-			addr := hostPort{port: port}
-			if name, own, _ := strings.Cut(host, ":"); own != "" && strings.IndexByte(own, ':') < 0 {
-				host = name
-				if addr.port, err = parsePort(own); err != nil {
-					return nil, err
-				}
-			}
-			if addr.host, err = parseHost(host); err != nil {
-				return nil, err
-			}
-			addrs = append(addrs, addr)
+		if host, err = parseHost(host); err != nil {
+			return nil, err
 		}
+		addrs = append(addrs, hostPort{host, port})
 	}
 	last := addrs[len(addrs)-1].port
 	for i := range addrs {
@@ -133,39 +115,26 @@ func parseAuthority(authority string) ([]hostPort, error) {
 	return addrs, nil
 }
 
-// cutAddress splits text at its first comma outside of brackets.
-func cutAddress(text string) (address, rest string, more bool) {
-	from := 0
-	if strings.HasPrefix(text, "[") {
-		from = max(0, strings.IndexByte(text, ']'))
-	}
-	comma := strings.IndexByte(text[from:], ',')
-	if comma < 0 {
-		return text, "", false
-	}
-	return text[:from+comma], text[from+comma+1:], true
-}
-
 // cutPort splits an address into what is in its brackets, or before its colon
 // where it has none, and the port, which is 0 if there is none.
-func cutPort(address string) (hosts string, port int, err error) {
+func cutPort(address string) (host string, port int, err error) {
 	var digits string
 	if inner, ok := strings.CutPrefix(address, "["); ok {
 		var after string
-		if hosts, after, ok = strings.Cut(inner, "]"); !ok {
+		if host, after, ok = strings.Cut(inner, "]"); !ok {
 			return "", 0, errors.New("has a bracket that is not closed")
 		}
 		if digits, ok = strings.CutPrefix(after, ":"); !ok && after != "" {
 			return "", 0, errors.New("holds something between the closing bracket and the port")
 		}
 	} else {
-		hosts, digits, _ = strings.Cut(address, ":")
+		host, digits, _ = strings.Cut(address, ":")
 		if strings.IndexByte(digits, ':') >= 0 {
 			return "", 0, errors.New("has several colons without brackets around the host")
 		}
 	}
 	port, err = parsePort(digits)
-	return hosts, port, err
+	return host, port, err
 }
 
 // parsePort returns the port in text; an empty one is 0, as in "host:".
@@ -173,17 +142,11 @@ func parsePort(text string) (int, error) {
 	if text == "" {
 		return 0, nil
 	}
-	port := 0
-	for i := range len(text) {
-		if !isDigit(text[i]) || i == 5 {
-			return 0, errPort
-		}
-		port = 10*port + int(text[i]-'0')
-	}
-	if port < 1 || port > 65535 {
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || port == 0 {
 		return 0, errPort
 	}
-	return port, nil
+	return int(port), nil
 }
 
 var errPort = errors.New("has a port that is not a number from 1 to 65535")
@@ -239,29 +202,18 @@ func checkHostName(name string) error {
 // URLs accepts: a zone has its percent sign encoded, and so has the path what
 // needs it. User, password, query and fragment are gone.
 func (e endpoint) uri(scheme string) string {
-	var buffer [128]byte
-	b := append(append(buffer[:0], scheme...), "://"...)
+	hosts := make([]string, len(e.addrs))
 	for i, addr := range e.addrs {
-		if i > 0 {
-			b = append(b, ',')
-		}
 		addr.host = strings.Replace(addr.host, "%", "%25", 1)
-		b = addr.appendTo(b)
+		hosts[i] = addr.String()
 	}
-	return string(append(b, escapePath(e.path)...))
+	return scheme + "://" + strings.Join(hosts, ",") + escapePath(e.path)
 }
 
 // escapePath returns path with all that could mean something to a shell or to
 // the file of a proxy encoded; what is encoded already stays.
 func escapePath(path string) string {
-	plain := true
-	for i := range len(path) {
-		if c := path[i]; !isAlnum(c) && strings.IndexByte("/-._~", c) < 0 {
-			plain = false
-			break
-		}
-	}
-	if plain {
+	if !strings.ContainsFunc(path, func(r rune) bool { return r >= utf8.RuneSelf || !isPathByte(byte(r)) }) {
 		return path
 	}
 	if decoded, err := url.PathUnescape(path); err == nil {
@@ -269,7 +221,7 @@ func escapePath(path string) string {
 	}
 	var b strings.Builder
 	for i := range len(path) {
-		if c := path[i]; isAlnum(c) || strings.IndexByte("/-._~", c) >= 0 {
+		if c := path[i]; isPathByte(c) {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)
@@ -277,3 +229,5 @@ func escapePath(path string) string {
 	}
 	return b.String()
 }
+
+func isPathByte(c byte) bool { return isAlnum(c) || strings.IndexByte("/-._~", c) >= 0 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // The modes of synchronous replication, the values of Cluster.SyncMode.
@@ -22,96 +21,100 @@ type Cluster struct {
 	// parent for a group of Citus. A character that is not fit to be printed is
 	// replaced by a question mark in both, and makes the cluster unusable if it
 	// is in the scope: see Problem.
-	Path  string
-	Scope string
+	Path  string `json:"path"`
+	Scope string `json:"scope"`
 	// GroupNumber is the number of a cluster out of Groups, 0 being the
 	// coordinator, and -1 in all other clusters, also in one that was decoded by
 	// the path of its group.
-	GroupNumber int
+	GroupNumber int `json:"-"`
 
 	// SystemID identifies the database; 19 digits, more than a float holds.
 	// Empty while the cluster bootstraps.
-	SystemID string
+	SystemID string `json:"system_id"`
 
 	// LeaderName is the name in the leader key, made fit to be printed. Leader is
 	// the member of this name, nil if the key or the member is not there, or if
 	// the member cannot be used (Patroni: dcs/etcd3.py _cluster_from_nodes).
-	LeaderName string
-	Leader     *Member
+	LeaderName string  `json:"leader_name"`
+	Leader     *Member `json:"-"`
 	// Primary is the leader unless the cluster is a standby cluster. It follows
 	// the lock at once, as Patroni's own /primary does, a moment before
 	// PostgreSQL accepts writes; see Promoted. It is nil in a Citus scope, whose
 	// groups have a primary each: writes of applications go to that of Group 0.
-	Primary *Member
+	Primary *Member `json:"-"`
 	// StandbyLeader is the leader if the cluster is a standby cluster.
-	StandbyLeader *Member
+	StandbyLeader *Member `json:"-"`
 
 	// Members are all members, also those that cannot be used.
-	Members []*Member
+	Members []*Member `json:"members"`
 	// Replicas are the usable members that run with role replica and do not hold
 	// the lock. A node that is demoted, being cloned or has just been promoted by
 	// hand is none (Patroni: api.py do_GET, /replica).
-	Replicas []*Member
+	Replicas []*Member `json:"-"`
 	// Readers are the replicas without the tag noloadbalance, which is what
 	// /replica answers for without a limit for the lag (Patroni: api.py do_GET).
-	Readers []*Member
+	Readers []*Member `json:"-"`
 	// SyncStandbys and QuorumVoters are the readers that the sync key names,
 	// which is what /sync and /quorum answer for. One of the two is filled at
 	// most, as SyncMode says. Their names promise that no transaction is lost
 	// when they are promoted, not that they have replayed it (Patroni: api.py
 	// do_GET, dcs/__init__.py SyncState.matches).
-	SyncStandbys []*Member
-	QuorumVoters []*Member
+	SyncStandbys []*Member `json:"-"`
+	QuorumVoters []*Member `json:"-"`
+
+	// AsyncReaders are the readers that the sync key does not name, all of them
+	// where synchronous replication is off, which is what /async answers for
+	// (Patroni: api.py do_GET).
+	AsyncReaders []*Member `json:"-"`
 
 	// SyncMode is "off", "on" or "quorum". It is off in a standby cluster,
 	// whatever its configuration says (Patroni: global_config.py
 	// is_synchronous_mode, is_quorum_commit_mode).
-	SyncMode string
+	SyncMode string `json:"sync_mode"`
 	// SyncLeader is the primary that wrote the sync key; after a failover the
 	// old one, for a few cycles. Quorum is how many other voters a candidate has
 	// to see. They are empty and 0 while SyncMode is off: the key is a leftover
 	// then.
-	SyncLeader string
-	Quorum     int64
+	SyncLeader string `json:"sync_leader"`
+	Quorum     int64  `json:"quorum"`
 
 	// Paused tells whether Patroni manages the cluster at all. Stopping Patroni
 	// on a paused primary makes its keys expire although PostgreSQL serves on.
-	Paused bool
+	Paused bool `json:"paused"`
 	// Failsafe tells whether failsafe mode is on, in which a primary that loses
 	// the store goes on as long as all of FailsafeMembers answer it. These are
 	// the URLs of the REST APIs by member name, empty while the mode is off.
-	Failsafe        bool
-	FailsafeMembers map[string]string
+	Failsafe        bool              `json:"failsafe"`
+	FailsafeMembers map[string]string `json:"failsafe_members"`
 	// StandbyCluster tells whether the cluster follows another one (Patroni:
 	// global_config.py is_standby_cluster).
-	StandbyCluster bool
+	StandbyCluster bool `json:"standby_cluster"`
 	// MaxLagOnFailover is the configured maximum_lag_on_failover, by default
 	// 1 MiB.
-	MaxLagOnFailover Bytes
+	MaxLagOnFailover Bytes `json:"max_lag_on_failover"`
 
-	// Timeline is that of the last promotion in History, or the leader's own
-	// where there is no history, or 0 (Patroni: dcs/__init__.py
+	// Timeline is the leader's own or, where nobody leads, that of the last
+	// promotion in History, or 0. A cluster that was demoted to a standby cluster
+	// keeps its history and follows another timeline (Patroni: dcs/__init__.py
 	// Cluster.timeline).
-	Timeline int64
-	History  []Promotion
+	Timeline int64       `json:"timeline"`
+	History  []Promotion `json:"history"`
 	// Optime is the leader's position in the WAL in bytes, from the status key
 	// or, before Patroni 2.1, optime/leader; 0 if unknown (Patroni:
 	// dcs/__init__.py Status.from_node).
-	Optime int64
+	Optime int64 `json:"optime"`
 	// Failover is a switchover or failover that was asked for, or nil.
-	Failover *Failover
+	Failover *Failover `json:"failover"`
 
 	// Groups are the clusters of a Citus scope, sorted by number.
-	Groups []*Cluster
+	Groups []*Cluster `json:"groups"`
 
 	// Problem says why nothing of the cluster can be used, or is empty.
-	Problem string
+	Problem string `json:"problem"`
 
 	leaderKey  string
 	hasLeased  bool // there is a leader or member key: Patroni runs at this path
 	configText string
-	once       sync.Once
-	config     map[string]any // set once by Config
 }
 
 // A Promotion is one line of a cluster's history: the end of a timeline.
@@ -184,6 +187,15 @@ func (c *Cluster) Group(number int) *Cluster {
 	return c.Groups[i]
 }
 
+// Parts returns the groups of a Citus cluster, and of any other cluster the
+// cluster itself: those that have members.
+func (c *Cluster) Parts() []*Cluster {
+	if c.Citus() {
+		return c.Groups
+	}
+	return []*Cluster{c}
+}
+
 // Member returns the member with the given name, or nil if there is none.
 func (c *Cluster) Member(name string) *Member {
 	for _, m := range c.Members {
@@ -208,11 +220,8 @@ func (c *Cluster) Promoted() *Member {
 
 // Config returns the dynamic configuration, with numbers as json.Number. It is
 // what is stored, unchecked, and may hold secrets. It is empty if the key is
-// missing or no object. It must not be changed.
-func (c *Cluster) Config() map[string]any {
-	c.once.Do(func() { c.config = decodeObject(c.configText) })
-	return c.config
-}
+// missing or no object. The map is the caller's to change.
+func (c *Cluster) Config() map[string]any { return decodeObject(c.configText) }
 
 // String returns the scope.
 func (c *Cluster) String() string {
@@ -224,20 +233,14 @@ func (c *Cluster) String() string {
 
 // decodePlain decodes the keys of one cluster, without groups.
 func decodePlain(path, scope string, keys map[string]string) *Cluster {
-	c := &Cluster{Path: cmp.Or(safePath(path), "/"), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff}
+	c := &Cluster{Path: cmp.Or(safePath(path), "/"), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff,
+		Members: []*Member{}, Groups: []*Cluster{}, History: []Promotion{}}
 	if scope != "" {
 		if problem := nameProblem(scope); problem != "" {
 			c.Problem = "the scope " + problem
+		} else if strings.Contains(scope, " ") {
+			c.Problem = "the scope holds a space"
 		}
-	}
-	count := 0
-	for key := range keys {
-		if _, ok := memberName(key); ok {
-			count++
-		}
-	}
-	if count > 0 {
-		c.Members = make([]*Member, 0, count)
 	}
 	for key, text := range keys {
 		if name, ok := memberName(key); ok {
@@ -250,18 +253,39 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 		}
 	}
 	slices.SortFunc(c.Members, func(a, b *Member) int { return strings.Compare(a.key, b.key) })
+	c.rejectTwins()
 
 	c.SystemID = safeToken(keys["initialize"], "-")
 	c.leaderKey = strings.TrimSpace(keys["leader"])
 	c.LeaderName = safeName(c.leaderKey)
-	c.hasLeased = count > 0 || c.leaderKey != ""
-	c.setConfig(keys["config"])
+	c.hasLeased = len(c.Members) > 0 || c.leaderKey != ""
+	if hasConfig := c.setConfig(keys["config"]); !hasConfig {
+		// Patroni goes on with the configuration that it remembers, and so does
+		// what the leader says that it is.
+		leader := c.Member(c.leaderKey)
+		c.StandbyCluster = leader != nil && leader.Role == RoleStandbyLeader
+	}
 	c.Optime = optime(keys)
 	c.setHistory(keys["history"])
 	c.Failover = parseFailover(keys["failover"])
 	c.FailsafeMembers = failsafeMembers(c.Failsafe, keys["failsafe"])
 	c.join(parseSync(c.SyncMode, keys["sync"]))
 	return c
+}
+
+// rejectTwins makes a member unusable whose name, with an underscore for each
+// space, is that of another member: a proxy could not tell the two apart.
+func (c *Cluster) rejectTwins() {
+	for _, m := range c.Members {
+		if m.Name == m.key || !m.Usable() {
+			continue
+		}
+		for _, other := range c.Members {
+			if other != m && other.Name == m.Name {
+				m.unusable("the name is printed as that of another member")
+			}
+		}
+	}
 }
 
 // memberName returns the name in a member key: one with exactly one slash
@@ -280,7 +304,7 @@ func (c *Cluster) join(s syncState) {
 		m.setLags(c.Optime)
 		if m.IsLeader {
 			m.Promoted = m.Usable() && !c.StandbyCluster && m.Role == RolePrimary && m.Running
-			if c.Timeline == 0 {
+			if m.Timeline > 0 {
 				c.Timeline = m.Timeline
 			}
 		}
@@ -299,11 +323,13 @@ func (c *Cluster) join(s syncState) {
 			continue
 		}
 		c.Readers = append(c.Readers, m)
-		if m.InSync && c.SyncMode == SyncOn {
-			c.SyncStandbys = append(c.SyncStandbys, m)
-		}
-		if m.InSync && c.SyncMode == SyncQuorum {
+		switch {
+		case !m.InSync:
+			c.AsyncReaders = append(c.AsyncReaders, m)
+		case c.SyncMode == SyncQuorum:
 			c.QuorumVoters = append(c.QuorumVoters, m)
+		default:
+			c.SyncStandbys = append(c.SyncStandbys, m)
 		}
 	}
 	if c.StandbyCluster {
@@ -313,14 +339,14 @@ func (c *Cluster) join(s syncState) {
 	}
 }
 
-// setConfig sets what the dynamic configuration says (Patroni:
-// global_config.py GlobalConfig). What is not an object counts as empty.
-func (c *Cluster) setConfig(text string) {
+// setConfig sets what the dynamic configuration says, and tells whether there
+// is one (Patroni: global_config.py GlobalConfig).
+func (c *Cluster) setConfig(text string) (ok bool) {
 	c.MaxLagOnFailover = 1 << 20
 	c.configText = text
 	config, ok := parse(text)
-	if !ok {
-		return
+	if !ok || !config.isObject() {
+		return false
 	}
 	config.fields(func(name string, v value) {
 		switch name {
@@ -342,6 +368,7 @@ func (c *Cluster) setConfig(text string) {
 	if c.StandbyCluster {
 		c.SyncMode = SyncOff
 	}
+	return true
 }
 
 func syncMode(v value) string {

@@ -39,6 +39,93 @@ func TestPromotion(t *testing.T) {
 	}
 }
 
+// TestDemotedToStandbyCluster has a history that ends at timeline 3, and a
+// leader that follows another cluster, on timeline 7.
+func TestDemotedToStandbyCluster(t *testing.T) {
+	keys := map[string]string{
+		"config":    `{"standby_cluster":{"host":"10.9.0.1"}}`,
+		"history":   `[[1,100,"no recovery target specified"],[2,200,"no recovery target specified"]]`,
+		"leader":    "a",
+		"members/a": `{"conn_url":"postgres://10.0.0.1/x","role":"standby_leader","state":"running","timeline":7}`,
+	}
+	if c := Decode("/c", keys); c.Timeline != 7 || c.StandbyLeader == nil {
+		t.Errorf("timeline %d, standby leader %v, want 7 and a", c.Timeline, c.StandbyLeader)
+	}
+	delete(keys, "leader")
+	if c := Decode("/c", keys); c.Timeline != 3 {
+		t.Errorf("without a leader the timeline is %d, want 3", c.Timeline)
+	}
+}
+
+// TestStandbyClusterWithoutConfig takes the leader's word where the config key
+// is gone: writes must not go to a cluster that follows another one.
+func TestStandbyClusterWithoutConfig(t *testing.T) {
+	tests := []struct{ name, config, role, primary, standbyLeader string }{
+		{"no key", "", "standby_leader", "", "a"},
+		{"no object", "[]", "standby_leader", "", "a"},
+		{"no key, and a primary", "", "primary", "a", ""},
+		{"promoted a moment ago", "{}", "standby_leader", "a", ""},
+	}
+	for _, tt := range tests {
+		keys := map[string]string{"leader": "a", "members/a": `{"conn_url":"postgres://10.0.0.1/x","role":"` + tt.role + `","state":"running"}`}
+		if tt.config != "" {
+			keys["config"] = tt.config
+		}
+		if c := Decode("/c", keys); c.Primary.String() != tt.primary || c.StandbyLeader.String() != tt.standbyLeader {
+			t.Errorf("%s: primary %q and standby leader %q, want %q and %q", tt.name, c.Primary, c.StandbyLeader, tt.primary, tt.standbyLeader)
+		}
+	}
+}
+
+func TestNamesWithSpaces(t *testing.T) {
+	member := func(tags string) string {
+		return `{"conn_url":"postgres://10.0.0.1/x","role":"replica","state":"running","tags":{` + tags + `}}`
+	}
+	c := Decode("/c", map[string]string{
+		"leader": "db 1", "members/db 1": member(""), "members/db 2": member(""), "members/db 3": member(`"replicatefrom":"db 2"`),
+		"members/db 4": member(""), "members/db_4": member(""), "members/ db5": member(""),
+	})
+	if c.Primary.String() != "db_1" || c.LeaderName != "db_1" || c.Member("db 1") != c.Primary {
+		t.Errorf("the primary is %q, and the leader %q", c.Primary, c.LeaderName)
+	}
+	if got := strings.Join(names(c.Readers), " "); got != "db_2 db_3 db_4" {
+		t.Errorf("readers are %s", got)
+	}
+	if got := c.Member("db 3").Upstream(); got != c.Member("db 2") {
+		t.Errorf("the upstream of db 3 is %v", got)
+	}
+	if c.Member("db 4").Usable() || !c.Member("db_4").Usable() {
+		t.Error("two members of one name are usable")
+	}
+}
+
+func TestUpstream(t *testing.T) {
+	member := func(tags string) string {
+		return `{"conn_url":"postgres://10.0.0.1/x","role":"replica","state":"running","tags":{` + tags + `}}`
+	}
+	c := Decode("/c", map[string]string{
+		"leader": "a", "members/a": member(""), "members/b": member(""), "members/c": member(`"replicatefrom":"b"`),
+		"members/d": member(`"nostream":true`), "members/e": member(`"replicatefrom":"b","nostream":true`),
+		"members/f": member(`"replicatefrom":"f"`), "members/g": member(`"replicatefrom":"gone"`),
+	})
+	for name, want := range map[string]string{"a": "", "b": "a", "c": "b", "d": "", "e": "", "f": "a", "g": "a"} {
+		if got := c.Member(name).Upstream().String(); got != want {
+			t.Errorf("the upstream of %s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	citus := Decode("/demo", map[string]string{"0/leader": "a", "1/leader": "b"})
+	if parts := citus.Parts(); len(parts) != 2 || parts[1].GroupNumber != 1 {
+		t.Errorf("the parts of a Citus cluster are %v", parts)
+	}
+	plain := Decode("/batman", map[string]string{"leader": "a"})
+	if parts := plain.Parts(); len(parts) != 1 || parts[0] != plain {
+		t.Errorf("the parts of a plain cluster are %v", parts)
+	}
+}
+
 func TestPaths(t *testing.T) {
 	tests := []struct{ path, wantPath, wantScope string }{
 		{"/service/batman", "/service/batman", "batman"},

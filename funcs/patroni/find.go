@@ -41,7 +41,7 @@ func groupNumber(element string) (int, bool) {
 // isNumber tells whether a path element consists of digits, be it the number of
 // a group or not.
 func isNumber(element string) bool {
-	return element != "" && span(element, isDigit) == len(element)
+	return element != "" && strings.Trim(element, "0123456789") == ""
 }
 
 // Find returns the paths of the clusters among keys, sorted. A path is one if

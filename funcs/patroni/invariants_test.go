@@ -76,7 +76,7 @@ func checkInvariants(t *testing.T, c *Cluster) {
 				}
 			}
 		}
-		for name := range m.Tags {
+		for name := range m.Tags() {
 			if !isPrintable(name) || !isPrintable(m.Tag(name)) {
 				fail("tag %q is %q", name, m.Tag(name))
 			}
@@ -84,7 +84,7 @@ func checkInvariants(t *testing.T, c *Cluster) {
 		addresses := m.Host + m.Addr + strings.Join(m.Addrs, "") + m.ConnURL + m.ProxyURL + m.ProxyHost + m.ProxyAddr +
 			m.APIURL + m.APIScheme + m.APIHost + m.APIAddr
 		if m.Usable() {
-			if m.Addr == "" || m.Host == "" || m.ConnURL == "" || m.Port < 1 || m.Port > 65535 || len(m.Addrs) == 0 || m.Name != m.key {
+			if m.Addr == "" || m.Host == "" || m.ConnURL == "" || m.Port < 1 || m.Port > 65535 || len(m.Addrs) == 0 || m.Name != strings.ReplaceAll(m.key, " ", "_") {
 				fail("%q is usable without an address: %+v", m.Name, m)
 			}
 			if (m.APIAddr == "") != (m.APIPort == 0) || (m.APIAddr == "") != (m.APIURL == "") || (m.ProxyAddr == "") != (m.ProxyPort == 0) {
@@ -108,7 +108,7 @@ func checkInvariants(t *testing.T, c *Cluster) {
 		_ = m.Raw()
 	}
 
-	lists := map[string][]*Member{"members": c.Members, "replicas": c.Replicas, "readers": c.Readers, "sync": c.SyncStandbys, "voters": c.QuorumVoters}
+	lists := map[string][]*Member{"members": c.Members, "replicas": c.Replicas, "readers": c.Readers, "sync": c.SyncStandbys, "voters": c.QuorumVoters, "async": c.AsyncReaders}
 	for what, list := range lists {
 		if !slices.IsSortedFunc(list, func(a, b *Member) int { return strings.Compare(a.key, b.key) }) {
 			fail("%s are not sorted: %v", what, list)
@@ -132,6 +132,7 @@ func checkInvariants(t *testing.T, c *Cluster) {
 	subset("reader but no replica", c.Readers, c.Replicas)
 	subset("sync standby but no reader", c.SyncStandbys, c.Readers)
 	subset("voter but no reader", c.QuorumVoters, c.Readers)
+	subset("asynchronous but no reader", c.AsyncReaders, c.Readers)
 	if len(c.SyncStandbys) > 0 && c.SyncMode != SyncOn || len(c.QuorumVoters) > 0 && c.SyncMode != SyncQuorum {
 		fail("standbys in mode %s", c.SyncMode)
 	}

@@ -26,19 +26,13 @@ func optime(keys map[string]string) int64 {
 	case v.isObject():
 		v.fields(func(name string, v value) {
 			if name == "optime" {
-				position, _ = v.truncated()
+				position = v.position()
 			}
 		})
-	case isWhole(v):
-		position, _ = v.truncated()
+	case isPosition(v):
+		position = v.position()
 	}
-	return max(position, 0)
-}
-
-// isWhole tells whether v is a number without a fraction, which the value as a
-// whole is where it is not an object.
-func isWhole(v value) bool {
-	return v != "" && strings.Trim(string(v), "-0123456789") == ""
+	return position
 }
 
 // syncState is the sync key. Without a leader it is empty (Patroni:
@@ -73,7 +67,7 @@ func parseSync(mode, text string) syncState {
 	}
 	if quorum.truthy() {
 		var ok bool
-		if s.quorum, ok = quorum.truncated(); !ok {
+		if s.quorum, ok = quorum.integer(); !ok {
 			return syncState{}
 		}
 	}
@@ -121,7 +115,7 @@ func (c *Cluster) setHistory(text string) {
 		if len(fields) == 0 {
 			continue
 		}
-		timeline, ok := fields[0].truncated()
+		timeline, ok := fields[0].integer()
 		if !ok || timeline < 1 {
 			continue
 		}
@@ -190,10 +184,10 @@ func parseFailover(text string) *Failover {
 // key was last written. Patroni does not delete the key when the mode is
 // switched off; what is no name or no address is left out.
 func failsafeMembers(on bool, text string) map[string]string {
-	if !on {
-		return nil
-	}
 	members := map[string]string{}
+	if !on {
+		return members
+	}
 	ok := parseObject(text, func(name string, v value) {
 		delete(members, name)
 		raw, _ := v.text()
@@ -202,8 +196,8 @@ func failsafeMembers(on bool, text string) map[string]string {
 			members[name] = api.uri(api.scheme)
 		}
 	})
-	if !ok || len(members) == 0 {
-		return nil
+	if !ok {
+		clear(members)
 	}
 	return members
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Bytes is an amount of WAL in bytes, mostly a lag.
@@ -35,32 +36,23 @@ func (b Bytes) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, int64(b), 10), nil
 }
 
-// units of ParseBytes; a fraction is rounded to whole units of the next
-// smaller kind.
-var units = map[string]struct{ size, round Bytes }{
-	"B":  {1, 1},
-	"kB": {1 << 10, 1},
-	"MB": {1 << 20, 1 << 10},
-	"GB": {1 << 30, 1 << 20},
-	"TB": {1 << 40, 1 << 30},
-}
+// units are those of ParseBytes, in bytes.
+var units = map[string]Bytes{"": 1, "B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 // ParseBytes returns the number of bytes that text stands for, in the notation
-// of PostgreSQL's configuration and of "/replica?lag=": a number, which may be
-// hexadecimal (0x10), octal (010) or have a fraction (1.5), and a unit of B,
-// kB, MB, GB and TB, in exactly this case; each is 1024 times the one before. A
-// number without a unit is bytes (Patroni: utils.py parse_int with base unit
-// B). Unlike Patroni, for which a limit that it cannot read means none at all,
-// ParseBytes returns an error, and it has no negative amounts.
+// of PostgreSQL's configuration and of "/replica?lag=": a number, which may
+// have a fraction, and a unit of B, kB, MB, GB and TB, in exactly this case;
+// each is 1024 times the one before. A number without a unit is bytes. Unlike
+// Patroni, for which a limit that it cannot read means none at all, ParseBytes
+// returns an error (Patroni: utils.py parse_int).
 func ParseBytes(text string) (Bytes, error) {
-	n, unit, ok := leadingNumber(text)
-	if !ok {
+	digits := strings.TrimRightFunc(strings.TrimSpace(text), unicode.IsLetter)
+	unit := strings.TrimSpace(text)[len(digits):]
+	amount, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+	if err != nil {
 		return 0, fmt.Errorf("parse size %q: %w", text, errSize)
 	}
-	if unit == "" {
-		unit = "B"
-	}
-	u, ok := units[unit]
+	size, ok := units[unit]
 	if !ok {
 		for known := range units {
 			if strings.EqualFold(known, unit) {
@@ -69,14 +61,11 @@ func ParseBytes(text string) (Bytes, error) {
 		}
 		return 0, fmt.Errorf("parse size %q: unknown unit %q: %w", text, unit, errSize)
 	}
-	if n.float < 0 {
+	bytes := math.Round(amount * float64(size))
+	switch {
+	case bytes < 0:
 		return 0, fmt.Errorf("parse size %q: it is negative: %w", text, errSize)
-	}
-	if n.isWhole && n.whole < int64(Unknown/u.size) {
-		return Bytes(n.whole) * u.size, nil
-	}
-	bytes := math.RoundToEven(n.float*float64(u.size)/float64(u.round)) * float64(u.round)
-	if bytes >= math.MaxInt64 {
+	case !(bytes < float64(Unknown)):
 		return 0, fmt.Errorf("parse size %q: it is too large: %w", text, errSize)
 	}
 	return Bytes(bytes), nil

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The results are those of Patroni's parse_int with base unit B, but for the
-// amounts that are refused here and their reasons.
+// The results are those of Patroni's parse_int with base unit B, but for what is
+// refused here, for octal and hexadecimal numbers, and for fractions of units.
 func TestParseBytes(t *testing.T) {
 	tests := []struct {
 		text string
@@ -24,18 +24,14 @@ func TestParseBytes(t *testing.T) {
 		{text: "1GB", want: 1073741824},
 		{text: "1TB", want: 1099511627776},
 		{text: "1B", want: 1},
-		{text: "0x10", want: 16},
-		{text: "0x400MB", want: 1073741824},
-		{text: "010", want: 8},
-		{text: "010MB", want: 8388608},
-		{text: "00", want: 0},
 		{text: "+5", want: 5},
 		{text: "1.5", want: 2},
-		{text: "2.5", want: 2},
-		{text: "0.5", want: 0},
 		{text: "1.5GB", want: 1610612736},
 		{text: "0.5kB", want: 512},
-		{text: "1.0005MB", want: 1049600},
+		{text: "1.0005MB", want: 1049100},
+		{text: "010MB", want: 10485760},
+		{text: "0x10", err: "want a number"},
+		{text: "1.5.5", err: "want a number"},
 		{text: ".5MB", want: 524288},
 		{text: "0.0005kB", want: 1},
 		{text: "1.25TB", want: 1374389534720},
@@ -44,15 +40,7 @@ func TestParseBytes(t *testing.T) {
 		{text: "1E3B", want: 1000},
 		{text: "0e5", want: 0},
 		{text: "8388607TB", want: 9223370937343148032},
-		{text: "08", err: `unknown unit "8"`},
-		{text: "5.", err: `unknown unit "."`},
-		{text: "5.MB", err: `unknown unit ".MB"`},
 		{text: "1e", err: `unknown unit "e"`},
-		{text: "1.5.5", err: `unknown unit ".5"`},
-		{text: "1_000", err: `unknown unit "_000"`},
-		{text: "0x", err: `unknown unit "x"`},
-		{text: "0x1.8", err: `unknown unit "x1.8"`},
-		{text: "1 2", err: `unknown unit "2"`},
 		{text: "16 M", err: `unknown unit "M"`},
 		{text: "16MBx", err: `unknown unit "MBx"`},
 		{text: "16mb", err: `the unit is written "MB"`},
@@ -70,7 +58,8 @@ func TestParseBytes(t *testing.T) {
 		{text: "99999999999999999999MB", err: "it is too large"},
 		{text: "8388608TB", err: "it is too large"},
 		{text: "1e30", err: "it is too large"},
-		{text: "1e400", err: "it is too large"},
+		{text: "1e400", err: "want a number"},
+		{text: "Inf", err: "want a number"},
 	}
 	for _, tt := range tests {
 		got, err := ParseBytes(tt.text)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 )
 
 // The roles that a member may report of itself, and the one state that matters
@@ -18,6 +17,9 @@ const (
 	RolePromoted      = "promoted"
 
 	StateRunning = "running"
+
+	// Streaming is the ReplicationState of a replica that follows live.
+	Streaming = "streaming"
 )
 
 // defaultPort is PostgreSQL's, for URLs without a port (Patroni:
@@ -29,75 +31,76 @@ const defaultPort = 5432
 //
 // Where Problem is not empty, every address is empty and every port 0.
 type Member struct {
-	// Name is the member's name. In a member whose Problem is its name, each
-	// character that is not fit to be printed is replaced by a question mark.
-	Name string
+	// Name is the member's name with an underscore for each space. In a member
+	// whose Problem is its name, each other character that is not fit to be
+	// printed is replaced by a question mark.
+	Name string `json:"name"`
 
 	// Host, Port and Addr ("host:port", IPv6 in brackets) say where PostgreSQL
 	// listens. The port is 5432 if the member does not name one. Where it names
 	// several hosts, these are of the first one, and Addrs has them all.
-	Host  string
-	Port  int
-	Addr  string
-	Addrs []string
+	Host  string   `json:"host"`
+	Port  int      `json:"port"`
+	Addr  string   `json:"addr"`
+	Addrs []string `json:"addrs"`
 
 	// ConnURL is the connection URL of the member with scheme, hosts, port and
 	// database, the latter being the one that Patroni itself uses. It is a valid
 	// URI: the zone of an IPv6 address and odd characters are percent-encoded.
 	// User, password and query, which Patroni wrote before 1.0, are left out.
-	ConnURL string
+	ConnURL string `json:"conn_url"`
 
 	// The address of the connection pooler beside PostgreSQL
 	// (postgresql.proxy_address), or empty.
-	ProxyURL  string
-	ProxyHost string
-	ProxyPort int
-	ProxyAddr string
+	ProxyURL  string `json:"proxy_url"`
+	ProxyHost string `json:"proxy_host"`
+	ProxyPort int    `json:"proxy_port"`
+	ProxyAddr string `json:"proxy_addr"`
 
 	// The address of Patroni's REST API. All are empty if the member announces
 	// none that is http or https: such a member cannot be checked, and Patroni
 	// passes it over in elections. A URL without a port means 80 or 443.
-	APIURL    string
-	APIScheme string
-	APIHost   string
-	APIPort   int
-	APIAddr   string
+	APIURL    string `json:"api_url"`
+	APIScheme string `json:"api_scheme"`
+	APIHost   string `json:"api_host"`
+	APIPort   int    `json:"api_port"`
+	APIAddr   string `json:"api_addr"`
 
 	// Role is what the local PostgreSQL is, as opposed to who holds the lock:
 	// the two disagree for seconds to minutes around every change. "master",
 	// which Patroni wrote up to 3.3, reads as "primary". "unknown" if absent.
-	Role string
+	Role string `json:"role"`
 	// State is "running" or another of Patroni's words; "unknown" if absent
 	// (Patroni: dcs/__init__.py Member.state).
-	State string
+	State string `json:"state"`
 	// Version is that of Patroni, not of PostgreSQL.
-	Version string
+	Version string `json:"version"`
 	// Timeline is 0 if the member does not know it.
-	Timeline int64
+	Timeline int64 `json:"timeline"`
 	// ReplicationState is "streaming", "in archive recovery", or empty
 	// (Patroni 3.0.4 and later, replicas only).
-	ReplicationState string
+	ReplicationState string `json:"replication_state"`
 
 	// Running tells whether State is "running".
-	Running bool
+	Running bool `json:"running"`
 	// IsLeader tells whether the member holds the lock.
-	IsLeader bool
+	IsLeader bool `json:"is_leader"`
 	// Promoted tells a leader that has finished its promotion from one that has
 	// just taken the lock: role primary, and running. It is what Patroni asks of
 	// a node before it sends writes there (Patroni: postgresql/mpp/citus.py
 	// sync_meta_data). A standby leader is never promoted.
-	Promoted bool
+	Promoted bool `json:"promoted"`
 	// InSync tells whether the sync key names the member as a standby while
 	// synchronous replication is on, whatever its state (Patroni:
 	// dcs/__init__.py SyncState.matches).
-	InSync bool
+	InSync bool `json:"in_sync"`
 
 	// XLogLocation, ReceiveLSN and ReplayLSN are positions in the WAL in bytes,
 	// 0 if unknown. The latter two exist since Patroni 4.1; XLogLocation is, on
 	// a replica, the larger of what is received and what is replayed.
-	XLogLocation int64
-	ReceiveLSN   int64
-	ReplayLSN    int64
+	XLogLocation int64 `json:"xlog_location"`
+	ReceiveLSN   int64 `json:"receive_lsn"`
+	ReplayLSN    int64 `json:"replay_lsn"`
 
 	// Lag is ReplayLag if that is known, else ReceiveLag. ReplayLag needs
 	// Patroni 4.1; ReceiveLag is a lower bound of it. They are 0 for the leader,
@@ -105,46 +108,43 @@ type Member struct {
 	// member's are sampled by two processes seconds apart: a lag wobbles by what
 	// is written in a cycle, and means nothing while there is no leader
 	// (Patroni: utils.py cluster_as_json).
-	Lag        Bytes
-	ReceiveLag Bytes
-	ReplayLag  Bytes
+	Lag        Bytes `json:"lag"`
+	ReceiveLag Bytes `json:"receive_lag"`
+	ReplayLag  Bytes `json:"replay_lag"`
 
 	// The tags that Patroni itself knows, as it reads them (Patroni: tags.py
 	// Tags): any string, "false" too, makes noloadbalance true.
-	NoFailover       bool
-	NoLoadBalance    bool
-	NoSync           bool
-	NoStream         bool
-	CloneFrom        bool
-	ReplicateFrom    string
-	FailoverPriority int64
-	SyncPriority     int64
-
-	// Tags are all tags with values of type bool, string, json.Number, or lists
-	// and maps of these; see Tag for their text. A tag that holds a character
-	// that cannot be printed, such as a newline, is left out. The name and the
-	// value may hold all others, quotes and spaces too.
-	Tags map[string]any
+	NoFailover       bool   `json:"no_failover"`
+	NoLoadBalance    bool   `json:"no_load_balance"`
+	NoSync           bool   `json:"no_sync"`
+	NoStream         bool   `json:"no_stream"`
+	CloneFrom        bool   `json:"clone_from"`
+	ReplicateFrom    string `json:"replicate_from"`
+	FailoverPriority int64  `json:"failover_priority"`
+	SyncPriority     int64  `json:"sync_priority"`
 
 	// PendingRestart tells whether PostgreSQL waits to be restarted, and
 	// PendingRestartReason because of which settings (Patroni 3.3 and later).
-	PendingRestart       bool
-	PendingRestartReason []SettingChange
+	PendingRestart       bool            `json:"pending_restart"`
+	PendingRestartReason []SettingChange `json:"pending_restart_reason"`
 	// ScheduledRestart is the time of a planned restart in ISO 8601, or empty.
-	ScheduledRestart string
+	ScheduledRestart string `json:"scheduled_restart"`
 	// Pause tells whether the node has noticed that the cluster is paused; the
 	// pause itself is Cluster.Paused.
-	Pause bool
+	Pause bool `json:"pause"`
 
 	// Problem says why the member cannot be used, or is empty. It quotes no part
 	// of the value of a key.
-	Problem string
+	Problem string `json:"problem"`
+	// Warning says what is probably wrong although the member can be used, or is
+	// empty.
+	Warning string `json:"warning"`
 
-	cluster *Cluster
-	key     string // the name as it is in the key, for comparisons
-	text    string // the value of the key
-	once    sync.Once
-	raw     map[string]any // set once by Raw
+	cluster  *Cluster
+	key      string // the name as it is in the key, for comparisons
+	text     string // the value of the key
+	tags     value
+	upstream string // the name in the tag replicatefrom
 }
 
 // memberFields are the parts of a member's value, not yet interpreted: the last
@@ -212,10 +212,13 @@ func decodeMember(name, text string) *Member {
 		Lag:              Unknown,
 		ReceiveLag:       Unknown,
 		ReplayLag:        Unknown,
+		Addrs:            []string{},
 		FailoverPriority: 1,
 		SyncPriority:     1,
-		key:              name,
-		text:             text,
+
+		PendingRestartReason: []SettingChange{},
+		key:                  name,
+		text:                 text,
 	}
 	if problem := nameProblem(name); problem != "" {
 		m.Problem = "the name " + problem
@@ -314,6 +317,9 @@ func (m *Member) setAddresses(connURL, apiURL, proxyURL string) {
 		}
 	}
 	m.ConnURL = conn.uri("postgres")
+	if m.Host == "localhost" {
+		m.Warning = "conn_url names localhost, which is another host for everybody else; set postgresql.connect_address"
+	}
 	if len(proxy.addrs) > 0 {
 		addr := proxy.addrs[0]
 		if addr.port == 0 {
@@ -349,11 +355,8 @@ func (m *Member) Usable() bool { return m.Problem == "" }
 // Raw returns the object that the member key holds, with numbers as
 // json.Number, for what this package has no field for. It is what the member
 // wrote, unchecked: it may hold anything, newlines and quotes too. It is empty
-// if the value is no object. It must not be changed.
-func (m *Member) Raw() map[string]any {
-	m.once.Do(func() { m.raw = decodeObject(m.text) })
-	return m.raw
-}
+// if the value is no object. The map is the caller's to change.
+func (m *Member) Raw() map[string]any { return decodeObject(m.text) }
 
 // String returns the name, so that a member that is printed as a whole prints
 // nothing unchecked.
@@ -367,8 +370,8 @@ func (m *Member) String() string {
 // unusable takes every address away from m.
 func (m *Member) unusable(why string) {
 	m.problem("%s", why)
-	m.Host, m.Port, m.Addr, m.Addrs, m.ConnURL = "", 0, "", nil, ""
+	m.Host, m.Port, m.Addr, m.Addrs, m.ConnURL = "", 0, "", []string{}, ""
 	m.ProxyURL, m.ProxyHost, m.ProxyPort, m.ProxyAddr = "", "", 0, ""
 	m.APIURL, m.APIScheme, m.APIHost, m.APIPort, m.APIAddr = "", "", "", 0, ""
-	m.CloneFrom = false
+	m.CloneFrom, m.Warning = false, ""
 }

@@ -1,73 +1,70 @@
 package patroni
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// OnlyPositionsMoved tells whether the change of a key from before to after
-// can have moved nothing but positions in the write-ahead log, as a heartbeat
-// does: a change of the status key, of optime/leader, or of a member whose
-// values differ in positions alone. A key that appears or disappears is never
-// such a change: callers ask about two values of a key that stays.
+// OnlyPositionsMoved tells whether the change of a key from before to after can
+// have moved nothing but positions in the write-ahead log, as a heartbeat does.
+// The key is that of a member, status or optime/leader, at any path, and both
+// values are of the form that Patroni writes there: another program's
+// "/app/status" is no heartbeat. A key that appears or disappears never is:
+// callers ask about two values of a key that stays.
 //
 // Patroni: ha.py touch_member, dcs/__init__.py write_status.
 func OnlyPositionsMoved(key, before, after string) bool {
-	if strings.HasSuffix(key, "/status") || strings.HasSuffix(key, "/optime/leader") {
-		return true
-	}
-	return strings.Contains(key, "/members/") && equalButPositions(before, after)
-}
-
-// equalButPositions compares two member values and passes over the numbers of
-// the fields that hold positions. It does not decode: it runs for every
-// heartbeat of every member.
-func equalButPositions(a, b string) bool {
-	for {
-		i := commonPrefix(a, b)
-		if i == len(a) && i == len(b) {
-			return true
-		}
-		for i > 0 && isDigit(a[i-1]) {
-			i--
-		}
-		if !endsInPositionField(a[:i]) {
-			return false
-		}
-		a, b = a[i+digits(a[i:]):], b[i+digits(b[i:]):]
-		if a == b {
-			return true
-		}
-		if a == "" || b == "" || a[0] != b[0] {
-			return false
-		}
-	}
-}
-
-func commonPrefix(a, b string) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
-}
-
-func endsInPositionField(s string) bool {
-	s, ok := strings.CutSuffix(strings.TrimRight(s, " "), ":")
-	if !ok {
-		return false
-	}
-	for _, field := range []string{`"xlog_location"`, `"replay_lsn"`, `"receive_lsn"`} {
-		if strings.HasSuffix(s, field) {
-			return true
-		}
+	dir, name, _ := cutLast(key)
+	switch {
+	case strings.HasSuffix(dir, "/members"):
+		return equalBut(before, after, "xlog_location", "receive_lsn", "replay_lsn")
+	case name == "status":
+		return equalBut(before, after, "optime")
+	case name == "leader" && strings.HasSuffix(dir, "/optime"):
+		return isPosition(value(before)) && isPosition(value(after))
 	}
 	return false
 }
 
-func digits(s string) int {
-	n := 0
-	for n < len(s) && isDigit(s[n]) {
-		n++
+// equalBut tells whether two objects are equal but for the numbers in the given
+// fields, of which there is at least one. The positions of replication slots,
+// which the status key holds by name, are such numbers too.
+func equalBut(before, after string, positions ...string) bool {
+	a, ok := withoutPositions(before, positions)
+	if !ok {
+		return false
 	}
-	return n
+	b, ok := withoutPositions(after, positions)
+	return ok && slices.Equal(a, b)
+}
+
+type field struct {
+	name string
+	v    value
+}
+
+// withoutPositions returns the fields of the object in text, with 0 for each
+// position. It returns false if text is no object with a position.
+func withoutPositions(text string, positions []string) (fields []field, ok bool) {
+	found := false
+	add := func(name string, v value, mayMove bool) {
+		if mayMove && isPosition(v) {
+			v = "0"
+			found = true
+		}
+		fields = append(fields, field{name, v})
+	}
+	ok = parseObject(text, func(name string, v value) {
+		if name == "slots" && v.isObject() {
+			v.fields(func(slot string, v value) { add("slots/"+slot, v, true) })
+			return
+		}
+		add(name, v, slices.Contains(positions, name))
+	})
+	return fields, ok && found
+}
+
+// isPosition tells whether v consists of digits.
+func isPosition(v value) bool {
+	return isNumber(string(v))
 }

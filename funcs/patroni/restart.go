@@ -16,7 +16,7 @@ type SettingChange struct {
 // settingChanges returns the reasons for a restart, sorted by name; what cannot
 // be printed is left out (Patroni: postgresql/config.py get_param_diff).
 func settingChanges(v value) []SettingChange {
-	var changes []SettingChange
+	changes := []SettingChange{}
 	v.fields(func(name string, change value) {
 		c := SettingChange{Name: name}
 		change.fields(func(field string, v value) {

@@ -8,8 +8,8 @@ import (
 // setTags sets the tags and what Patroni derives from its own ones (Patroni:
 // tags.py Tags).
 func (m *Member) setTags(tags value) {
+	m.tags = tags
 	var noFailover, failoverPriority, noSync, syncPriority value
-	m.CloneFrom, m.NoLoadBalance, m.NoStream, m.ReplicateFrom = false, false, false, ""
 	tags.fields(func(name string, v value) {
 		switch name {
 		case "nofailover":
@@ -29,19 +29,11 @@ func (m *Member) setTags(tags value) {
 			// (Patroni: dcs/__init__.py Member.clonefrom).
 			m.CloneFrom = v.truthy() && m.Usable()
 		case "replicatefrom":
-			parent, _ := v.text()
-			if nameProblem(parent) != "" {
-				parent = ""
+			m.upstream, _ = v.text()
+			m.ReplicateFrom = ""
+			if nameProblem(m.upstream) == "" {
+				m.ReplicateFrom = safeName(m.upstream)
 			}
-			m.ReplicateFrom = parent
-		}
-		if isPrintable(name) && isPrintableValue(v) {
-			if m.Tags == nil {
-				m.Tags = map[string]any{}
-			}
-			m.Tags[name] = v.decode()
-		} else {
-			delete(m.Tags, name)
 		}
 	})
 	m.NoFailover, m.FailoverPriority = priority(noFailover, failoverPriority)

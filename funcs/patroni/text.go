@@ -16,9 +16,10 @@ const maxText = 255
 const unknown = "unknown"
 
 // nameProblem returns why name is not fit to be printed into the configuration
-// of a proxy, or the empty string. A name consists of letters and digits of any
-// script and of - . _ : @ +, and begins with a letter, a digit or an underscore,
-// lest it pass for an option or a mark of YAML.
+// of a proxy as safeName prints it, or the empty string. A name consists of
+// letters and digits of any script, of - . _ : @ + and of spaces, and begins
+// with a letter, a digit or an underscore, lest it pass for an option or a mark
+// of YAML.
 func nameProblem(name string) string {
 	if name == "" {
 		return "is empty"
@@ -27,8 +28,8 @@ func nameProblem(name string) string {
 		return fmt.Sprintf("is longer than %d bytes", maxText)
 	}
 	for i, r := range name {
-		if !isNameRune(r, name[i:]) {
-			return fmt.Sprintf("holds %s, which is neither a letter, a digit nor one of - . _ : @ +", describe(r, name[i:]))
+		if !isNameRune(r, name[i:]) && r != ' ' {
+			return fmt.Sprintf("holds %s, which is neither a letter, a digit, a space nor one of - . _ : @ +", describe(r, name[i:]))
 		}
 		if i == 0 && !isNameStart(r) {
 			return fmt.Sprintf("begins with %s, which is neither a letter, a digit nor an underscore", describe(r, name))
@@ -50,11 +51,12 @@ func isNameRune(r rune, rest string) bool {
 	return !isInvalid(r, rest) && unicode.In(r, unicode.Letter, unicode.Mark, unicode.Nd)
 }
 
-// safeName returns name if it is fit to be printed, else name with a question
-// mark for each character that is not, for people to recognise it.
+// safeName returns name as it can be printed: with an underscore for each
+// space, which would be two words to most proxies, and a question mark for each
+// other character that is not fit, for people to recognise it.
 func safeName(name string) string {
 	if nameProblem(name) == "" {
-		return name
+		return strings.ReplaceAll(name, " ", "_")
 	}
 	safe := replaceUnsafe(name, "")
 	if first, size := utf8.DecodeRuneInString(safe); size > 0 && !isNameStart(first) {
@@ -64,14 +66,7 @@ func safeName(name string) string {
 }
 
 // safePath is safeName for a path: slashes stay.
-func safePath(path string) string {
-	for i, r := range path {
-		if r != '/' && !isNameRune(r, path[i:]) {
-			return replaceUnsafe(path, "/")
-		}
-	}
-	return path
-}
+func safePath(path string) string { return replaceUnsafe(path, "/") }
 
 func replaceUnsafe(text, also string) string {
 	var b strings.Builder
@@ -79,9 +74,12 @@ func replaceUnsafe(text, also string) string {
 		if b.Len() >= maxText {
 			break
 		}
-		if isNameRune(r, text[i:]) || strings.ContainsRune(also, r) {
+		switch {
+		case isNameRune(r, text[i:]) || strings.ContainsRune(also, r):
 			b.WriteRune(r)
-		} else {
+		case r == ' ':
+			b.WriteByte('_')
+		default:
 			b.WriteByte('?')
 		}
 	}

@@ -16,8 +16,6 @@ func TestValueConversions(t *testing.T) {
 		Truthy, True bool
 		Integer      int64
 		IsInteger    bool
-		Truncated    int64
-		IsTruncated  bool
 		Form         string
 	}
 	tests := []struct {
@@ -31,19 +29,18 @@ func TestValueConversions(t *testing.T) {
 		{`"false"`, result{Truthy: true, Form: "false"}},
 		{`"YES"`, result{Truthy: true, True: true, Form: "YES"}},
 		{`"on"`, result{Truthy: true, True: true, Form: "on"}},
-		{`0`, result{Form: "0", IsInteger: true, IsTruncated: true}},
-		{`-0.0e5`, result{Form: "-0.0e5", IsInteger: true, IsTruncated: true}},
-		{`1`, result{Truthy: true, True: true, Form: "1", Integer: 1, IsInteger: true, Truncated: 1, IsTruncated: true}},
-		{`1.7`, result{Truthy: true, Form: "1.7", Integer: 2, IsInteger: true, Truncated: 1, IsTruncated: true}},
-		{`-1.7`, result{Truthy: true, Form: "-1.7", Integer: -2, IsInteger: true, Truncated: -1, IsTruncated: true}},
+		{`0`, result{Form: "0", IsInteger: true}},
+		{`-0.0e5`, result{Form: "-0.0e5", IsInteger: true}},
+		{`1`, result{Truthy: true, True: true, Form: "1", Integer: 1, IsInteger: true}},
+		{`1.7`, result{Truthy: true, Form: "1.7", Integer: 2, IsInteger: true}},
+		{`-1.7`, result{Truthy: true, Form: "-1.7", Integer: -2, IsInteger: true}},
 		{`1e400`, result{Truthy: true, Form: "1e400"}},
 		{`9223372036854775808`, result{Truthy: true, Form: "9223372036854775808"}},
-		{`9223372036854775807`, result{Truthy: true, Form: "9223372036854775807", Integer: 9223372036854775807, IsInteger: true,
-			Truncated: 9223372036854775807, IsTruncated: true}},
-		{`" 42 "`, result{Truthy: true, Form: " 42 ", Integer: 42, IsInteger: true, Truncated: 42, IsTruncated: true}},
+		{`9223372036854775807`, result{Truthy: true, Form: "9223372036854775807", Integer: 9223372036854775807, IsInteger: true}},
+		{`" 42 "`, result{Truthy: true, Form: " 42 ", Integer: 42, IsInteger: true}},
 		{`"0x2a"`, result{Truthy: true, Form: "0x2a", Integer: 42, IsInteger: true}},
 		{`"-0x2a"`, result{Truthy: true, Form: "-0x2a", Integer: -42, IsInteger: true}},
-		{`"052"`, result{Truthy: true, Form: "052", Integer: 42, IsInteger: true, Truncated: 52, IsTruncated: true}},
+		{`"052"`, result{Truthy: true, Form: "052", Integer: 42, IsInteger: true}},
 		{`"42.4"`, result{Truthy: true, Form: "42.4", Integer: 42, IsInteger: true}},
 		{`"42MB"`, result{Truthy: true, Form: "42MB"}},
 		{`[]`, result{Form: "[]"}},
@@ -62,7 +59,6 @@ func TestValueConversions(t *testing.T) {
 		}
 		got := result{Truthy: v.truthy(), True: v.isTrue(), Form: v.form()}
 		got.Integer, got.IsInteger = v.integer()
-		got.Truncated, got.IsTruncated = v.truncated()
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.text, diff)
 		}
@@ -137,7 +133,6 @@ func FuzzValue(f *testing.F) {
 			t.Fatalf("parseObject(%q) takes it for an object", text)
 		}
 		v.integer()
-		v.truncated()
 		v.truthy()
 		if _, err := json.Marshal(v.decode()); err != nil {
 			t.Fatalf("what %q decodes to cannot be encoded: %v", text, err)

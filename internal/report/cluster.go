@@ -173,7 +173,7 @@ func describeMember(m *patroni.Member) Member {
 
 // Role is a member's role in words.
 func Role(m *patroni.Member) string {
-	return terminal.Visible(strings.ReplaceAll(m.DisplayRole(), "_", " "))
+	return terminal.Visible(strings.ToLower(m.DisplayRole()))
 }
 
 // Weak tells whether a member is not fit to serve anybody now.
@@ -196,7 +196,7 @@ func memberNotes(m *patroni.Member) []string {
 			note("follows %s", upstream.Name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.Tags)) {
+	for _, name := range slices.Sorted(maps.Keys(m.Tags())) {
 		note("%s=%s", quoted(name), quoted(m.Tag(name)))
 	}
 	if m.PendingRestart {

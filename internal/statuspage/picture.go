@@ -171,7 +171,7 @@ func boxWords(m *patroni.Member) string {
 	}
 	words := report.Role(m)
 	switch state := m.DisplayState(); {
-	case m.IsLeader && m.Running && !m.Promoted && m.DisplayRole() == "leader":
+	case m.IsLeader && m.Running && !m.Promoted && m.DisplayRole() == "Leader":
 		words += ", not promoted yet"
 	case state != patroni.StateRunning && state != "streaming":
 		return state
