@@ -187,7 +187,7 @@ func testHAProxyAccepts(t *testing.T) {
 
 	for keys, want := range map[string]string{
 		"no-members.toml": "no member of the cluster has an address and a REST API",
-		"failsafe.toml":   "failsafe mode is on and nobody holds the lock",
+		"failsafe.toml":   "nobody holds the lock, and the cluster is paused or in failsafe mode: its primary may serve on",
 	} {
 		t.Run(keys, func(t *testing.T) {
 			dir := workDir(t)

@@ -38,28 +38,46 @@ func TestReadsAvoidTagged(t *testing.T) {
 	}
 }
 
-// TestListsOfHostsHeld lets the keys of a primary expire that may serve on: lists of
-// hosts must go on naming it.
-func TestListsOfHostsHeld(t *testing.T) {
-	for _, name := range []string{"libpq-service", "database-url"} {
-		for _, config := range []string{`{"failsafe_mode":true}`, `{"pause":true}`} {
-			dir, root := workDir(t), workDir(t)
-			adopt(t, dir, name, nil)
-			keys := fmt.Sprintf("\"/service/batman/config\" = '%s'\n%s", config, memberKey("db2", "10.0.0.2:5432", "http://10.0.0.2:8008"))
-			primary := "\"/service/batman/leader\" = \"db1\"\n" + memberKey("db1", "10.0.0.1:5432", "http://10.0.0.1:8008")
-			args := []string{"-onetime", "-sync-only", "-confdir", dir, "-file", filepath.Join(dir, "keys.toml"), "-destdir", root}
-			write(t, keys+primary, dir, "keys.toml")
-			apply(t, 0, args...)
-			before := read(t, root, toldSamples[name].dest)
-			write(t, keys, dir, "keys.toml")
-			got := apply(t, 1, args...)
-			if want := "its primary may serve on"; !strings.Contains(got.stderr, want) {
-				t.Errorf("%s, %s: stderr lacks %q:\n%s", name, config, want, got.stderr)
+// TestPrimaryWithoutLockHeld lets the keys of a primary expire that may serve on: samples
+// that list members must go on naming it.
+func TestPrimaryWithoutLockHeld(t *testing.T) {
+	for name, dest := range map[string]string{
+		"libpq-service": "var/lib/pc4patroni/pg_service.conf",
+		"database-url":  "var/lib/pc4patroni/app-database",
+		"haproxy":       "etc/haproxy/haproxy.cfg",
+		"haproxy-sync":  "etc/haproxy/sync.cfg",
+		"haproxy-citus": "etc/haproxy/citus.cfg",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if strings.HasPrefix(name, "haproxy") {
+				need(t, "haproxy")
+				needRoot(t, "have HAProxy check a chroot")
 			}
-			if after := read(t, root, toldSamples[name].dest); after != before {
-				t.Errorf("%s, %s: a primary that may be alive was dropped:\n%s", name, config, after)
+			prefix := regexp.MustCompile(`prefix = "([^"]+)"`).FindStringSubmatch(read(t, repository(t), "conf.d", name+".toml"))[1]
+			if name == "haproxy-citus" {
+				prefix += "/0"
 			}
-		}
+			for _, config := range []string{`{"failsafe_mode":true}`, `{"pause":true}`} {
+				dir, root := workDir(t), workDir(t)
+				adopt(t, dir, name, nil)
+				render := func(status int, keys string) outcome {
+					t.Helper()
+					keys = strings.ReplaceAll(keys, "/service/batman/", prefix+"/")
+					return apply(t, status, "-onetime", "-sync-only", "-confdir", dir, "-file", write(t, keys, dir, "keys.toml"), "-destdir", root)
+				}
+				keys := fmt.Sprintf("\"/service/batman/config\" = '%s'\n%s", config, memberKey("db2", "10.0.0.2:5432", "http://10.0.0.2:8008"))
+				primary := "\"/service/batman/leader\" = \"db1\"\n" + memberKey("db1", "10.0.0.1:5432", "http://10.0.0.1:8008")
+				render(0, keys+primary)
+				before := read(t, root, dest)
+				got := render(1, keys)
+				if want := "its primary may serve on"; !strings.Contains(got.stderr, want) {
+					t.Errorf("%s: stderr lacks %q:\n%s", config, want, got.stderr)
+				}
+				if after := read(t, root, dest); after != before {
+					t.Errorf("%s: a primary that may be alive was dropped:\n%s", config, after)
+				}
+			}
+		})
 	}
 }
 
