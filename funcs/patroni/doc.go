@@ -29,7 +29,8 @@
 // version of PostgreSQL, or anything that happens while the store is away: in
 // failsafe mode a primary that is cut off from the store goes on serving
 // although its leader key has expired. A configuration key that is gone means
-// "as before" to Patroni, which remembers it, and "the defaults" here.
+// "as before" to Patroni, which remembers it, and "the defaults" here, but for
+// this: a leader whose role is standby_leader is no primary then.
 //
 // The rules follow Patroni 4.1, and the comments name the function that each
 // one is taken from, as "Patroni: utils.py cluster_as_json". Values of every
