@@ -19,8 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// By its name the test binary is the program itself, for scripts and for
-	// the end-to-end tests.
+	// By its name the test binary is the program itself, for scripts.
 	testscript.Main(leakCheck{m}, map[string]func(){"pc4patroni": main, "confd": main})
 }
 
