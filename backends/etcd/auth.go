@@ -60,52 +60,47 @@ func (t *token) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 // RequireTransportSecurity is false because etcd's users work without TLS.
 func (t *token) RequireTransportSecurity() bool { return false }
 
-// login gets the first token of the session, if there is a user to log in.
-func (s *session) login(ctx context.Context) error {
-	if s.cfg.Username == "" || s.token.ready() {
+// login gets the first token, if there is a user to log in.
+func (c *Client) login(ctx context.Context, nodes int) error {
+	if c.cfg.Username == "" || c.token.ready() {
 		return nil
 	}
-	return s.renew(ctx, "")
+	return c.renew(ctx, nodes, "")
 }
 
 // renew replaces the token stale, which etcd does not accept any more. Of
 // several callers with the same stale token one logs in.
-func (s *session) renew(ctx context.Context, stale string) error {
+func (c *Client) renew(ctx context.Context, nodes int, stale string) error {
 	select {
-	case s.token.renewing <- struct{}{}:
+	case c.token.renewing <- struct{}{}:
 	case <-ctx.Done():
 		return over(ctx)
 	}
-	defer func() { <-s.token.renewing }()
-	if s.token.ready() && s.token.get() != stale {
+	defer func() { <-c.token.renewing }()
+	if c.token.ready() && c.token.get() != stale {
 		return nil
 	}
-	password, err := s.cfg.password()
+	password, err := c.cfg.password()
 	if err != nil {
 		return err
 	}
 	var resp *pb.AuthenticateResponse
-	for left := 2 * len(s.nodes); ; left-- {
-		resp, err = attempt(ctx, s, func(ctx context.Context) (*pb.AuthenticateResponse, error) {
-			return s.auth.Authenticate(context.WithValue(ctx, withoutToken{}, true), &pb.AuthenticateRequest{Name: s.cfg.Username, Password: password})
-		})
-		if err == nil {
-			s.token.set(resp.Token)
-			return nil
-		}
-		if ctx.Err() != nil || left <= 1 || classify(err) != unavailable || !fromServer(err) {
-			break
-		}
-	}
+	err = c.retry(ctx, nodes, func(ctx context.Context) (err error) {
+		resp, err = c.auth.Authenticate(context.WithValue(ctx, withoutToken{}, true), &pb.AuthenticateRequest{Name: c.cfg.Username, Password: password})
+		return err
+	})
 	switch {
+	case err == nil:
+		c.token.set(resp.Token)
+		return nil
 	case classify(err) == loginRefused:
-		return fmt.Errorf("log in to etcd as user %q: %w: wrong user name or password: check username and %s", s.cfg.Username, backends.ErrDenied, s.cfg.passwordOption())
+		return fmt.Errorf("log in to etcd as user %q: %w: wrong user name or password: check username and %s", c.cfg.Username, backends.ErrDenied, c.cfg.passwordOption())
 	case errors.Is(rpctypes.Error(err), rpctypes.ErrAuthNotEnabled):
 		// Who may do anything needs no token.
-		s.token.set("")
+		c.token.set("")
 		return nil
 	}
-	return fmt.Errorf("log in to etcd as user %q: %w", s.cfg.Username, s.explain(ctx, err))
+	return err
 }
 
 func (c Config) passwordOption() string {
@@ -115,23 +110,24 @@ func (c Config) passwordOption() string {
 	return "password"
 }
 
-// deny makes the error of a request for what that etcd refused.
-func (s *session) deny(class class, r keyRange) error {
-	who := "without a user"
-	if s.cfg.Username != "" {
-		who = fmt.Sprintf("as user %q", s.cfg.Username)
-	} else if s.cfg.ClientCert != "" {
-		who = "with client-cert " + s.cfg.ClientCert
-	}
-	if class == noUser {
-		return fmt.Errorf("read %s from etcd %s: %w: etcd wants a user: set username and password-file", r, who, backends.ErrDenied)
-	}
-	return &pathDenied{fmt.Errorf("read %s from etcd %s: %w: its role needs read permission on it (etcdctl role grant-permission ROLE read %s)", r, who, backends.ErrDenied, r.grant())}
+// denied makes the error for a path that etcd does not let us read.
+func (c *Client) denied(path string) error {
+	return fmt.Errorf("read %q from etcd %s: %w: its role needs read permission on it (etcdctl role grant-permission ROLE read %s)",
+		path, c.cfg.who(), backends.ErrDenied, rangeOf(path).grant())
 }
 
-// pathDenied is an error that concerns one range: others may be read.
-type pathDenied struct{ err error }
+// noUserError makes the error of an etcd that wants a user and got none.
+func (c *Client) noUserError() error {
+	return fmt.Errorf("read etcd %s: %w: etcd wants a user: set username and password-file", c.cfg.who(), backends.ErrDenied)
+}
 
-func (e *pathDenied) Error() string { return e.err.Error() }
-
-func (e *pathDenied) Unwrap() []error { return []error{backends.ErrPathDenied, e.err} }
+// who is how the client introduces itself to etcd.
+func (c Config) who() string {
+	switch {
+	case c.Username != "":
+		return fmt.Sprintf("as user %q", c.Username)
+	case c.ClientCert != "":
+		return "with client-cert " + c.ClientCert
+	}
+	return "without a user"
+}

@@ -90,37 +90,3 @@ func TestNewRejects(t *testing.T) {
 		}
 	}
 }
-
-func TestKey(t *testing.T) {
-	base := Config{Nodes: []string{"http://a:2379", "http://b:2379"}, Username: "batman", Password: "secret"}
-	same := []Config{
-		{Nodes: []string{"b,a"}, Username: "batman", Password: "secret", BasicAuth: true},
-		{Nodes: []string{"http://b", "a:2379", "a"}, Username: "batman", Password: "secret", Silence: 15e9},
-	}
-	for _, c := range same {
-		if c.Key() != base.Key() {
-			t.Errorf("%v does not share a connection with %v", c.Nodes, base.Nodes)
-		}
-	}
-	seen := map[string]int{base.Key(): -1}
-	for i, c := range []Config{
-		{Nodes: []string{"a"}, Username: "batman", Password: "secret"},
-		{Nodes: []string{"a,b"}, Username: "batman", Password: "other"},
-		{Nodes: []string{"a,b"}, Username: "robin", Password: "secret"},
-		{Nodes: []string{"a,b"}},
-		{Nodes: []string{"a,b"}, Scheme: "https"},
-		{Nodes: []string{"a,b"}, ClientCAKeys: "ca.pem"},
-		{SRVDomain: "a"},
-		{SRVDomain: "a", Scheme: "https"},
-		{SRVRecord: "a"},
-		{},
-	} {
-		if j, ok := seen[c.Key()]; ok {
-			t.Errorf("configurations %d and %d share a connection", i, j)
-		}
-		seen[c.Key()] = i
-	}
-	if strings.Contains(base.Key(), "secret") {
-		t.Error("the key tells the password")
-	}
-}

@@ -43,6 +43,16 @@ func isHangUp(err error) bool {
 type failures struct {
 	mu   sync.Mutex
 	last map[string]error // by host:port
+	// all is called once want nodes have failed; nil if nobody waits for that.
+	all  func()
+	want int
+}
+
+// restart forgets everything and has all called once want nodes have failed.
+func (f *failures) restart(want int, all func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last, f.want, f.all = nil, want, all
 }
 
 func (f *failures) add(node string, err error) {
@@ -52,6 +62,10 @@ func (f *failures) add(node string, err error) {
 		f.last = map[string]error{}
 	}
 	f.last[node] = err
+	if f.all != nil && len(f.last) >= f.want {
+		f.all()
+		f.all = nil
+	}
 }
 
 // addConnected is add for what ended a connection that had been made. If we

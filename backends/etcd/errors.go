@@ -29,9 +29,7 @@ const (
 // failure is the error of a request, in words for people, with its class.
 type failure struct {
 	class class
-	// broken means that the session is of no more use.
-	broken bool
-	err    error
+	err   error
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -45,27 +43,6 @@ func classOf(err error) class {
 	}
 	return other
 }
-
-// isBroken tells whether err means that the session is of no more use.
-func isBroken(err error) bool {
-	var f *failure
-	return errors.As(err, &f) && f.broken
-}
-
-// over returns why ctx, a context made by begin, is done.
-func over(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), errClosed) {
-		return errClosed
-	}
-	return ctx.Err()
-}
-
-// interrupted is the end of a call whose context was over, with what had been
-// going on.
-type interrupted struct{ ctx, last error }
-
-func (e *interrupted) Error() string   { return e.last.Error() + " (" + e.ctx.Error() + ")" }
-func (e *interrupted) Unwrap() []error { return []error{e.ctx, e.last} }
 
 // classify tells what err, an error of gRPC, means.
 func classify(err error) class {
@@ -135,3 +112,16 @@ type plainError struct{ error }
 
 func (e plainError) Error() string { return plainText(e.error) }
 func (e plainError) Unwrap() error { return e.error }
+
+// classifyReason is classify for the reason why a watcher was canceled, which
+// etcd gives as the text of an error, with or without gRPC's decoration.
+func classifyReason(reason string) class {
+	return classify(rpctypes.Error(errors.New(plainReason(reason))))
+}
+
+func plainReason(reason string) string {
+	if _, desc, ok := strings.Cut(reason, " desc = "); ok {
+		return desc
+	}
+	return reason
+}

@@ -1,0 +1,392 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"pc4patroni/backends"
+)
+
+// Watch implements [backends.Backend]. It goes like this:
+//
+//   - resume: one small read says what the store is now, and so which paths
+//     can be watched from the caller's version and which are read in full;
+//   - open: one stream with a watcher for each range;
+//   - follow: events are delivered as they come; reads run beside it, at first
+//     of what could not be resumed, later of everything at each resync.
+//
+// Overlapping paths share a watcher, and each gets what concerns it. A path
+// that etcd denies costs the others nothing; it is tried again at each resync.
+func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync time.Duration, sink func([]backends.Update) error) error {
+	for _, p := range paths {
+		if err := checkPaths([]string{p.Path}); err != nil {
+			return err
+		}
+	}
+	if len(paths) == 0 {
+		return checkPaths(nil)
+	}
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	w := &watch{c: c, sink: sink, reads: make(chan readResult), checks: make(chan checkResult)}
+	err = w.run(ctx, paths, resync)
+	if fromSink, ok := errors.AsType[*sinkError](err); ok {
+		return fromSink.err
+	}
+	if ctx.Err() != nil && !errors.Is(err, over(ctx)) {
+		return fmt.Errorf("watch etcd: %w", over(ctx))
+	}
+	return err
+}
+
+// watch is one Watch under way. One goroutine owns it.
+type watch struct {
+	c    *Client
+	sink func([]backends.Update) error
+
+	cluster  uint64 // 0 if not known
+	reached  int64  // the highest revision that the store is known to have
+	watchers []*watcher
+
+	st      *stream
+	byID    map[int64]*watcher
+	asked   []*watcher // whose creation etcd has not answered, in order; nil is a ping
+	settled bool       // every watcher was created or denied on this stream
+	renewed bool       // this stream took the place of one with a stale token
+
+	// Reads beside the watch (resync.go).
+	queue   []*watcher
+	reading bool
+	reads   chan readResult
+
+	// Signs of life (liveness.go).
+	pings    pinger
+	checking bool
+	checks   chan checkResult
+
+	wg sync.WaitGroup // reads and checks under way
+}
+
+// watcher is one range on the stream: that of a path, and of those below it.
+type watcher struct {
+	path  string
+	paths []*path // the path itself first
+
+	id   int64 // while live
+	live bool
+	next int64 // the revision to watch from; 0: not before a read
+	// denied is set while etcd does not let us read the range.
+	denied bool
+
+	queued  bool // to be read
+	full    bool // the read is for paths with a state, too
+	reading bool
+	recent  []*mvccpb.Event // what was delivered since the read began
+}
+
+// path is one path that the caller asked for.
+type path struct {
+	name     string
+	revision int64 // of the state that the caller has; 0: none
+	// resync is why the caller lost the state that it had, or empty.
+	resync string
+}
+
+// errStaleToken ends a stream whose token has expired and is renewed. What is
+// watched already goes on, but etcd accepts no new watcher on it.
+var errStaleToken = errors.New("the token of the stream has expired")
+
+// sinkError is an error of sink on its way out, which nothing is added to.
+type sinkError struct{ err error }
+
+func (e *sinkError) Error() string { return e.err.Error() }
+
+func (w *watch) run(ctx context.Context, paths []backends.WatchPath, resync time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.wg.Wait()
+	defer cancel()
+	if err := w.resume(ctx, paths); err != nil {
+		return err
+	}
+	w.pings.start(w.c.cfg.Silence)
+	defer w.pings.ticker.Stop()
+	due := time.NewTimer(spread(resync))
+	defer due.Stop()
+	for {
+		if err := w.open(ctx); err != nil {
+			return err
+		}
+		err := w.follow(ctx, due, resync)
+		w.st.close()
+		if err != errStaleToken {
+			return err
+		}
+	}
+}
+
+// spread makes a resync interval a little shorter, each time by another
+// amount, so that those who start together do not read together.
+func spread(resync time.Duration) time.Duration {
+	if resync <= 0 {
+		return 1<<63 - 1
+	}
+	return resync - rand.N(resync/10+1)
+}
+
+// add makes a watcher for paths that by covers.
+func (w *watch) add(by string, paths []*path) *watcher {
+	wr := &watcher{path: by, paths: paths}
+	w.watchers = append(w.watchers, wr)
+	for _, p := range paths {
+		if p.revision == 0 {
+			w.enqueue(wr)
+		} else if wr.next == 0 || p.revision < wr.next {
+			wr.next = p.revision + 1
+		}
+	}
+	return wr
+}
+
+// open opens a stream and asks for the watchers that can start.
+func (w *watch) open(ctx context.Context) (err error) {
+	if w.st, err = openStream(ctx, w.c); err != nil {
+		return w.c.explain(ctx, err)
+	}
+	w.byID = make(map[int64]*watcher, len(w.watchers))
+	w.asked, w.settled = nil, false
+	w.pings.reset()
+	for _, wr := range w.watchers {
+		wr.live = false
+		w.create(wr)
+	}
+	return nil
+}
+
+// create asks for the watcher of a range, if it is known where it starts.
+func (w *watch) create(wr *watcher) {
+	if wr.next > 0 && !wr.denied {
+		w.asked = append(w.asked, wr)
+		w.st.send(createRequest(rangeOf(wr.path), wr.next))
+	}
+}
+
+// follow handles what happens until something ends the stream.
+func (w *watch) follow(ctx context.Context, due *time.Timer, resync time.Duration) error {
+	for {
+		w.startRead(ctx)
+		if err := w.settle(); err != nil {
+			return err
+		}
+		var err error
+		select {
+		case resp, ok := <-w.st.in:
+			if !ok {
+				return w.ended(ctx)
+			}
+			w.pings.heard = time.Now()
+			err = w.handle(ctx, resp)
+		case res := <-w.reads:
+			err = w.finishRead(res)
+		case res := <-w.checks:
+			err = w.checked(res)
+		case now := <-w.pings.ticker.C:
+			err = w.tick(ctx, now)
+		case <-due.C:
+			w.resync()
+			due.Reset(spread(resync))
+		case <-ctx.Done():
+			err = over(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// settle tells the caller when everything is watched.
+func (w *watch) settle() error {
+	if w.settled || w.reading || len(w.queue) > 0 || slices.ContainsFunc(w.watchers, func(wr *watcher) bool { return !wr.live && !wr.denied }) {
+		return nil
+	}
+	w.settled, w.renewed = true, false
+	return w.deliver(nil)
+}
+
+// ended makes the error for the end of the stream.
+func (w *watch) ended(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return over(ctx)
+	}
+	return fmt.Errorf("watch etcd: %w", plainError{w.st.err})
+}
+
+// deliver hands updates to sink.
+func (w *watch) deliver(updates []backends.Update) error {
+	if err := w.sink(updates); err != nil {
+		return &sinkError{err}
+	}
+	return nil
+}
+
+// handle handles one message of the stream.
+func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
+	if !sameCluster(resp.Header.GetClusterId(), w.cluster) {
+		return w.replaced(resp.Header.GetClusterId(), resp.Header.GetRevision(), w.reached)
+	}
+	w.pings.saw(resp.Header)
+	switch {
+	case resp.Created:
+		if len(w.asked) == 0 {
+			return errors.New("watch etcd: it created a watcher that nobody asked for")
+		}
+		wr := w.asked[0]
+		w.asked = w.asked[1:]
+		if wr == nil {
+			return w.pong(ctx, resp)
+		}
+		if !resp.Canceled {
+			wr.id, wr.live = resp.WatchId, true
+			w.byID[wr.id] = wr
+			return nil
+		}
+		return w.canceled(ctx, wr, resp)
+	case resp.Canceled || resp.CompactRevision != 0:
+		wr := w.byID[resp.WatchId]
+		delete(w.byID, resp.WatchId)
+		if wr == nil || !wr.live || wr.id != resp.WatchId {
+			return nil // we canceled it, a ping for example
+		}
+		wr.live = false
+		return w.canceled(ctx, wr, resp)
+	case len(resp.Events) > 0:
+		wr := w.byID[resp.WatchId]
+		if wr == nil {
+			return fmt.Errorf("watch etcd: changes for watcher %d, which was not created", resp.WatchId)
+		}
+		return w.events(wr, resp.Events)
+	}
+	return nil
+}
+
+// canceled handles the end of a watcher that we did not end.
+func (w *watch) canceled(ctx context.Context, wr *watcher, resp *pb.WatchResponse) error {
+	class := classifyReason(resp.CancelReason)
+	switch {
+	case class == compacted || resp.CompactRevision != 0:
+		wr.next = 0
+		for _, p := range wr.paths {
+			if p.revision > 0 {
+				p.revision, p.resync = 0, backends.ResyncCompacted
+			}
+		}
+		w.enqueue(wr)
+		return nil
+	case class == tokenRefused || class == forbidden || class == noUser:
+		w.check(ctx, wr, true)
+		return nil
+	}
+	text := plainReason(resp.CancelReason)
+	if text == "" {
+		text = "it gave no reason"
+	}
+	return fmt.Errorf("etcd ended the watch of %q: %s", wr.path, text)
+}
+
+// events delivers one message of events. It holds whole revisions.
+func (w *watch) events(wr *watcher, events []*mvccpb.Event) error {
+	if !wr.live {
+		return nil // it was denied a moment ago
+	}
+	first, last := events[0].Kv.ModRevision, events[len(events)-1].Kv.ModRevision
+	if first < wr.next {
+		return fmt.Errorf("watch etcd: revision %d of %q came after revision %d", first, wr.path, wr.next-1)
+	}
+	wr.next = last + 1
+	w.reached = max(w.reached, last)
+	if wr.reading {
+		wr.recent = append(wr.recent, events...)
+	}
+	changes := make([]backends.Change, len(events))
+	for i, ev := range events {
+		changes[i] = change(ev)
+	}
+	var updates []backends.Update
+	for _, p := range wr.paths {
+		if p.revision == 0 || p.revision >= last {
+			continue // its full state is still to come, or holds this already
+		}
+		some := changes
+		if p.name != wr.path || first <= p.revision {
+			some = nil
+			for i, ev := range events {
+				if ev.Kv.ModRevision > p.revision && backends.Covers(p.name, changes[i].Key) {
+					some = append(some, changes[i])
+				}
+			}
+		}
+		if len(some) > 0 {
+			p.revision = last
+			updates = append(updates, backends.Update{Path: p.name, Version: makeVersion(w.cluster, last), Changes: some})
+		}
+	}
+	if len(updates) == 0 {
+		return nil
+	}
+	return w.deliver(updates)
+}
+
+func change(ev *mvccpb.Event) backends.Change {
+	if ev.Type == mvccpb.Event_DELETE {
+		return backends.Change{Key: string(ev.Kv.Key), Deleted: true}
+	}
+	return backends.Change{Key: string(ev.Kv.Key), Value: string(ev.Kv.Value)}
+}
+
+// deny makes the updates for a range that may not be read any more, or never
+// could. What is below it may be allowed, and gets watchers of its own.
+func (w *watch) deny(wr *watcher) []backends.Update {
+	if wr.live {
+		w.st.send(cancelRequest(wr.id))
+	}
+	wr.denied, wr.live, wr.next = true, false, 0
+	own := wr.paths[0]
+	if own.revision > 0 {
+		own.revision, own.resync = 0, backends.ResyncOther
+	}
+	if below := wr.paths[1:]; len(below) > 0 {
+		byName := make(map[string]*path, len(below))
+		var names []string
+		for _, p := range below {
+			byName[p.name] = p
+			names = append(names, p.name)
+		}
+		covering, covered := cover(names)
+		for _, by := range covering {
+			var paths []*path
+			for _, name := range covered[by] {
+				paths = append(paths, byName[name])
+			}
+			w.create(w.add(by, paths))
+		}
+		w.settled = false
+	}
+	wr.paths = wr.paths[:1:1]
+	return []backends.Update{{Path: own.name, Denied: w.c.denied(own.name)}}
+}
+
+// replaced makes the error for a store that is not the one that was watched.
+func (w *watch) replaced(cluster uint64, revision, expected int64) error {
+	return fmt.Errorf("etcd is another one or was put back: cluster %x at revision %d was expected, cluster %x at revision %d found",
+		w.cluster, expected, cluster, revision)
+}
