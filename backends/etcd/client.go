@@ -199,7 +199,8 @@ func (c *Client) dial() error {
 // redial ends gRPC's backoff and waits until a node is connected or all have
 // failed again. Without it a request would fail with what was true long ago.
 func (c *Client) redial(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
+	// Longer than an attempt, so that those that time out have done so.
+	ctx, cancel := context.WithTimeout(ctx, 2*c.cfg.DialTimeout)
 	defer cancel()
 	c.failures.restart(len(c.nodes), cancel)
 	if c.cfg.usesSRV() {
