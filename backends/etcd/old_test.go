@@ -47,9 +47,7 @@ func TestInstalledEtcd(t *testing.T) {
 
 	s.Compact(s.Put("/a", "1"))
 	w = watchPaths(t, c, from(old, "/")...)
-	if w.count(backends.ResyncCompacted) != 1 || w.keys["/"]["/a"] != "1" {
-		t.Errorf("full states after a compaction: %v", w.resyncs)
-	}
+	w.await("the state after a compaction", func() bool { return w.resyncs[backends.ResyncCompacted] == 1 && w.keys["/"]["/a"] == "1" })
 	s.Replace("")
 	w = w.again(c)
 	if w.count(backends.ResyncReplaced) != 1 || len(w.keys["/"]) != 0 {
@@ -83,10 +81,10 @@ func TestInstalledEtcdManyRanges(t *testing.T) {
 
 func TestInstalledEtcdAuth(t *testing.T) {
 	ca := etcdtest.NewAuthority(t)
-	s := installed(t, etcdtest.WithTLS(ca), etcdtest.WithAuth(), etcdtest.WithTokenTTL(time.Second))
+	s := installed(t, etcdtest.WithTLS(ca), etcdtest.WithAuth())
 	s.AddUser("batman", "secret", batman)
 	s.Put(batman+"leader", "db1")
-	cfg := Config{Nodes: []string{s.Addr()}, ClientCAKeys: ca.CertFile, Username: "batman", Password: "secret", Silence: 10 * time.Second}
+	cfg := Config{Nodes: []string{s.Addr()}, ClientCAKeys: ca.CertFile, Username: "batman", Password: "secret", Silence: 300 * time.Millisecond}
 	c := newClient(t, cfg)
 	w := watchPaths(t, c, from("", batman, "/service/batman2/")...)
 	w.value(batman, batman+"leader", "db1")
@@ -96,24 +94,17 @@ func TestInstalledEtcdAuth(t *testing.T) {
 	s.Put(batman+"leader", "db2")
 	w.value(batman, batman+"leader", "db2")
 
-	// When the token has expired 3.4 calls that a missing permission.
+	// A changed password makes all tokens invalid. 3.4 calls that a missing
+	// permission.
 	first := c.token.get()
-	for deadline := time.Now().Add(patience); c.token.get() == first; load(t, c, batman) {
-		if time.Now().After(deadline) {
-			t.Fatal("the token does not expire")
-		}
-		time.Sleep(1500 * time.Millisecond) // each use of a token prolongs its life
-	}
-	w.signs(2)
+	s.SetPassword("batman", "secret")
+	w.await("a new token", func() bool { return c.token.get() != first })
+	w.signs(3)
 	s.Put(batman+"leader", "db3")
 	w.value(batman, batman+"leader", "db3")
 	if w.denied[batman] != nil || len(w.resyncs) != 1 {
 		t.Errorf("denied: %v, full states: %v", w.denied[batman], w.resyncs)
 	}
-	s.SetPassword("batman", "secret") // makes all tokens invalid
-	s.Put(batman+"leader", "db4")
-	w.signs(3)
-	w.value(batman, batman+"leader", "db4")
 
 	s.Restart()
 	s.Put(batman+"leader", "db5")

@@ -2,13 +2,12 @@ package file
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,22 +33,137 @@ func symlink(t *testing.T, target, link string) {
 	rename(t, link+".new", link)
 }
 
-// expect waits for one batch of changes.
-func expect(t *testing.T, changes <-chan []backends.Change, want ...backends.Change) {
+// watching is a Watch of /app/ under way.
+type watching struct {
+	updates chan backends.Update
+	cancel  context.CancelFunc
+	done    chan error
+}
+
+// startWatch starts a Watch and waits until it stands. What it delivers before
+// is the first thing to expect.
+func startWatch(t *testing.T, c *Client, after backends.Version, resync time.Duration) *watching {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &watching{updates: make(chan backends.Update, 100), cancel: cancel, done: make(chan error, 1)}
+	standing := make(chan bool, 1)
+	go func() {
+		w.done <- c.Watch(ctx, []backends.WatchPath{{Path: "/app/", After: after}}, resync, func(updates []backends.Update) error {
+			for _, u := range updates {
+				w.updates <- u
+			}
+			if len(updates) == 0 {
+				select {
+				case standing <- true:
+				default:
+				}
+			}
+			return nil
+		})
+	}()
+	select {
+	case <-standing:
+	case err := <-w.done:
+		t.Fatal(err)
+	}
+	t.Cleanup(cancel)
+	return w
+}
+
+func (w *watching) next(t *testing.T) backends.Update {
 	t.Helper()
 	select {
-	case got := <-changes:
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("changes (-want +got):\n%s", diff)
-		}
+	case u := <-w.updates:
+		return u
 	case <-time.After(60 * time.Second):
-		t.Fatal("no change came")
+		t.Fatal("no update came")
+		return backends.Update{}
 	}
 }
 
-// TestFollowWaysToReplaceAFile does what editors, Kubernetes and administrators
+// expect waits for one update with changes.
+func (w *watching) expect(t *testing.T, want ...backends.Change) {
+	t.Helper()
+	if diff := cmp.Diff(want, w.next(t).Changes); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func (w *watching) stop(t *testing.T) {
+	t.Helper()
+	w.cancel()
+	if err := <-w.done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch = %v, want canceled", err)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write(t, path, `{"/app/a": "1", "/app/b": "1"}`)
+	c := newClient(t, path)
+	w := startWatch(t, c, "", 0)
+	first := w.next(t)
+	want := backends.Update{Path: "/app/", Version: first.Version, Keys: map[string]string{"/app/a": "1", "/app/b": "1"}}
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	// As an editor does it, and with a key that nobody watches.
+	write(t, path+".new", `{"/app/a": "2", "/app/c": "1", "/other": "1"}`)
+	rename(t, path+".new", path)
+	w.expect(t, backends.Change{Key: "/app/a", Value: "2"}, backends.Change{Key: "/app/b", Deleted: true}, backends.Change{Key: "/app/c", Value: "1"})
+	// Half a file changes nothing.
+	write(t, path, `{"/app/a": "3", "/ap`)
+	write(t, path, `{"/app/a": "4", "/app/c": "1"}`)
+	last := w.next(t)
+	if diff := cmp.Diff([]backends.Change{{Key: "/app/a", Value: "4"}}, last.Changes); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	w.stop(t)
+
+	// Who has the present state is not told again, who has another one is.
+	w = startWatch(t, c, last.Version, 0)
+	write(t, path, `{"/app/a": "5", "/app/c": "1"}`)
+	w.expect(t, backends.Change{Key: "/app/a", Value: "5"})
+	w.stop(t)
+	w = startWatch(t, c, first.Version, 0)
+	if u := w.next(t); u.Resync != backends.ResyncCompacted || u.Keys["/app/a"] != "5" {
+		t.Errorf("watching from an old version brings %+v", u)
+	}
+	w.stop(t)
+}
+
+func TestResync(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write(t, path, `{"/app/a": "1"}`)
+	w := startWatch(t, newClient(t, path), "", 50*time.Millisecond)
+	w.next(t)
+	for range 3 {
+		if u := w.next(t); u.Resync != backends.ResyncInterval || u.Keys["/app/a"] != "1" {
+			t.Errorf("a resync brings %+v", u)
+		}
+	}
+	w.stop(t)
+}
+
+func TestClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write(t, path, `{}`)
+	c := newClient(t, path)
+	w := startWatch(t, c, "", 0)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-w.done; !errors.Is(err, errClosed) {
+		t.Errorf("Watch of a closed backend = %v", err)
+	}
+	if _, err := c.Load(t.Context(), []string{"/"}); !errors.Is(err, errClosed) {
+		t.Errorf("Load of a closed backend = %v", err)
+	}
+}
+
+// TestWatchWaysToReplaceAFile does what editors, Kubernetes and administrators
 // do to a file.
-func TestFollowWaysToReplaceAFile(t *testing.T) {
+func TestWatchWaysToReplaceAFile(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		prepare func(t *testing.T, dir string) (file string)
@@ -109,16 +223,11 @@ func TestFollowWaysToReplaceAFile(t *testing.T) {
 			write(t, filepath.Join(dir, "keys.json"), `{"/app/a": "1"}`)
 			c := newClient(t, tt.prepare(t, dir))
 			c.poll = time.Hour
-			snapshot, err := c.Load(t.Context(), []string{"/app/"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			changes, stop := follow(t, c, snapshot.Version)
+			w := startWatch(t, c, "", 0)
+			w.next(t)
 			tt.change(t, dir)
-			expect(t, changes, backends.Change{Key: "/app/a", Value: "2"})
-			if err := stop(); err == nil {
-				t.Error("Follow ended without an error")
-			}
+			w.expect(t, backends.Change{Key: "/app/a", Value: "2"})
+			w.stop(t)
 		})
 	}
 }
@@ -190,9 +299,9 @@ func (l *logs) await(t *testing.T, text string) {
 	}
 }
 
-// TestFollowKeepsTheLastGoodState: neither a broken nor a missing file changes
+// TestWatchKeepsTheLastGoodState: neither a broken nor a missing file changes
 // a key, and each is said once.
-func TestFollowKeepsTheLastGoodState(t *testing.T) {
+func TestWatchKeepsTheLastGoodState(t *testing.T) {
 	dir := t.TempDir()
 	base, over := filepath.Join(dir, "base.json"), filepath.Join(dir, "over.toml")
 	write(t, base, `{"/app/a": "1", "/app/b": "1"}`)
@@ -202,12 +311,9 @@ func TestFollowKeepsTheLastGoodState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snapshot, err := c.Load(t.Context(), []string{"/app/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	changes, stop := follow(t, c, snapshot.Version)
-	defer func() { _ = stop() }() // canceled
+	w := startWatch(t, c, "", 0)
+	w.next(t)
+	defer w.stop(t)
 
 	write(t, over, "'/app/b' = \n")
 	log.await(t, "over.toml: line 1")
@@ -218,63 +324,30 @@ func TestFollowKeepsTheLastGoodState(t *testing.T) {
 	write(t, base, `{"/app/a": "2", "/app/b": "1"}`)
 	write(t, over, "'/app/b' = '3'\n")
 	log.await(t, "can be read again")
-	expect(t, changes, backends.Change{Key: "/app/a", Value: "2"}, backends.Change{Key: "/app/b", Value: "3"})
+	w.expect(t, backends.Change{Key: "/app/a", Value: "2"}, backends.Change{Key: "/app/b", Value: "3"})
 	if n := strings.Count(log.String(), "over.toml: line 1"); n != 1 {
 		t.Errorf("the broken file is logged %d times", n)
 	}
 }
 
-// TestReadAfterAQuickChange: a file that changes twice within a tick of the
-// file system's clock, to something of the same size, looks as if it had not.
-func TestReadAfterAQuickChange(t *testing.T) {
+// TestQuickChange: a file that changes twice within a tick of the file system's
+// clock, to something of the same size, looks as if it had not.
+func TestQuickChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
-	write(t, path, `{"/app/a": "1"}`)
 	stamp := time.Now()
-	if err := os.Chtimes(path, stamp, stamp); err != nil {
-		t.Fatal(err)
-	}
-	c := newClient(t, path)
-	if _, _, err := c.read(false); err != nil {
-		t.Fatal(err)
-	}
-	write(t, path, `{"/app/a": "2"}`)
-	if err := os.Chtimes(path, stamp, stamp); err != nil {
-		t.Fatal(err)
-	}
-	values, _, err := c.read(false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if values["/app/a"] != "2" {
-		t.Errorf("/app/a = %q, want 2", values["/app/a"])
-	}
-}
-
-// TestFilterIsCovers holds the filter against the definition.
-func TestFilterIsCovers(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	word := func() string {
-		var b strings.Builder
-		for range 1 + random.IntN(4) {
-			b.WriteString([]string{"/", "/a", "/b", "a", "/ab", "/a-b"}[random.IntN(6)])
-		}
-		return "/" + strings.TrimPrefix(b.String(), "/")
-	}
-	covered := 0
-	for range 20_000 {
-		paths := []string{word(), word()}
-		key := word()
-		want := slices.ContainsFunc(paths, func(p string) bool { return backends.Covers(p, key) })
-		if got := newFilter(paths).covers(key); got != want {
-			t.Fatalf("%q covers %q: %v, want %v", paths, key, got, want)
-		}
-		if want {
-			covered++
+	put := func(text string) {
+		t.Helper()
+		write(t, path, text)
+		if err := os.Chtimes(path, stamp, stamp); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if covered < 1000 {
-		t.Errorf("only %d of the pairs are covered: the test shows little", covered)
-	}
+	put(`{"/app/a": "1"}`)
+	w := startWatch(t, newClient(t, path), "", 0)
+	w.next(t)
+	put(`{"/app/a": "2"}`)
+	w.expect(t, backends.Change{Key: "/app/a", Value: "2"})
+	w.stop(t)
 }
 
 func TestLoadErrors(t *testing.T) {
