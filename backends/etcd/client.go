@@ -141,10 +141,12 @@ func (c *Client) connect(ctx context.Context) (nodes int, err error) {
 		return len(c.nodes), nil
 	}
 	found, err := c.cfg.endpoints(ctx)
-	if err != nil {
+	switch {
+	case err != nil && c.conn == nil:
 		return 0, err
-	}
-	if c.conn == nil {
+	case err != nil:
+		found = c.nodes // DNS is away, too
+	case c.conn == nil:
 		c.nodes = found
 		return len(c.nodes), c.dial()
 	}
