@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -15,11 +15,8 @@ import (
 
 // token is what a login gave us. It goes along with every other request.
 type token struct {
-	mu    sync.Mutex
-	value string
-	// valid is false before the first login. A token may be valid and empty,
-	// where etcd wants none.
-	valid bool
+	// value is nil before the first login, and empty where etcd wants no token.
+	value atomic.Pointer[string]
 	// renewing is held, by a value in it, by whoever logs in.
 	renewing chan struct{}
 }
@@ -28,31 +25,13 @@ var _ credentials.PerRPCCredentials = (*token)(nil)
 
 func newToken() *token { return &token{renewing: make(chan struct{}, 1)} }
 
-func (t *token) get() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.value
-}
-
-func (t *token) ready() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.valid
-}
-
-func (t *token) set(value string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.value, t.valid = value, true
-}
-
 // withoutToken marks the context of a request that the token must not go along
 // with: a login, which up to etcd 3.4 fails if it comes with a token that has expired.
 type withoutToken struct{}
 
 func (t *token) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
-	if value := t.get(); value != "" && ctx.Value(withoutToken{}) == nil {
-		return map[string]string{rpctypes.TokenFieldNameGRPC: value}, nil
+	if value := t.value.Load(); value != nil && *value != "" && ctx.Value(withoutToken{}) == nil {
+		return map[string]string{rpctypes.TokenFieldNameGRPC: *value}, nil
 	}
 	return nil, nil
 }
@@ -60,24 +39,20 @@ func (t *token) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 // RequireTransportSecurity is false because etcd's users work without TLS.
 func (t *token) RequireTransportSecurity() bool { return false }
 
-// login gets the first token, if there is a user to log in.
-func (c *Client) login(ctx context.Context, nodes int) error {
-	if c.cfg.Username == "" || c.token.ready() {
+// login replaces the token stale, which etcd does not accept any more or which
+// is nil before the first login. Of several callers with the same stale token
+// one logs in. Without a user nobody does.
+func (c *Client) login(ctx context.Context, nodes int, stale *string) error {
+	if c.cfg.Username == "" || c.token.value.Load() != stale {
 		return nil
 	}
-	return c.renew(ctx, nodes, "")
-}
-
-// renew replaces the token stale, which etcd does not accept any more. Of
-// several callers with the same stale token one logs in.
-func (c *Client) renew(ctx context.Context, nodes int, stale string) error {
 	select {
 	case c.token.renewing <- struct{}{}:
 	case <-ctx.Done():
 		return over(ctx)
 	}
 	defer func() { <-c.token.renewing }()
-	if c.token.ready() && c.token.get() != stale {
+	if c.token.value.Load() != stale {
 		return nil
 	}
 	password, err := c.cfg.password()
@@ -91,13 +66,13 @@ func (c *Client) renew(ctx context.Context, nodes int, stale string) error {
 	})
 	switch {
 	case err == nil:
-		c.token.set(resp.Token)
+		c.token.value.Store(&resp.Token)
 		return nil
 	case classify(err) == loginRefused:
 		return fmt.Errorf("log in to etcd as user %q: %w: wrong user name or password: check username and %s", c.cfg.Username, backends.ErrDenied, c.cfg.passwordOption())
 	case errors.Is(rpctypes.Error(err), rpctypes.ErrAuthNotEnabled):
 		// Who may do anything needs no token.
-		c.token.set("")
+		c.token.value.Store(new(string))
 		return nil
 	}
 	return err
@@ -108,26 +83,4 @@ func (c Config) passwordOption() string {
 		return "password-file " + c.PasswordFile
 	}
 	return "password"
-}
-
-// denied makes the error for a path that etcd does not let us read.
-func (c *Client) denied(path string) error {
-	return fmt.Errorf("read %q from etcd %s: %w: its role needs read permission on it (etcdctl role grant-permission ROLE read %s)",
-		path, c.cfg.who(), backends.ErrDenied, rangeOf(path).grant())
-}
-
-// noUserError makes the error of an etcd that wants a user and got none.
-func (c *Client) noUserError() error {
-	return fmt.Errorf("read etcd %s: %w: etcd wants a user: set username and password-file", c.cfg.who(), backends.ErrDenied)
-}
-
-// who is how the client introduces itself to etcd.
-func (c Config) who() string {
-	switch {
-	case c.Username != "":
-		return fmt.Sprintf("as user %q", c.Username)
-	case c.ClientCert != "":
-		return "with client-cert " + c.ClientCert
-	}
-	return "without a user"
 }

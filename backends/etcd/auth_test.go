@@ -146,7 +146,7 @@ func TestTokenExpires(t *testing.T) {
 	cfg.Logger = slog.New(slog.NewTextHandler(&logged, nil))
 	c := newClient(t, cfg)
 	w := watchPaths(t, c, from("", batman)...)
-	first := c.token.get()
+	first := c.token.value.Load()
 	n := 0
 	for deadline := time.Now().Add(4 * time.Second); time.Now().Before(deadline); {
 		n++
@@ -157,7 +157,7 @@ func TestTokenExpires(t *testing.T) {
 	if len(w.changes) != n || len(w.resyncs) != 1 {
 		t.Errorf("%d changes of %d, full states %v", len(w.changes), n, w.resyncs)
 	}
-	if c.token.get() == first {
+	if c.token.value.Load() == first {
 		t.Error("the first token is still in use")
 	}
 	load(t, c, batman)
@@ -177,8 +177,8 @@ func TestSimpleTokenExpires(t *testing.T) {
 	cfg.Silence = time.Minute
 	c := newClient(t, cfg)
 	w := watchPaths(t, c, from("", batman)...)
-	first := c.token.get()
-	for deadline := time.Now().Add(patience); c.token.get() == first; load(t, c, batman) {
+	first := c.token.value.Load()
+	for deadline := time.Now().Add(patience); c.token.value.Load() == first; load(t, c, batman) {
 		if time.Now().After(deadline) {
 			t.Fatal("the token does not expire")
 		}
@@ -248,7 +248,7 @@ func TestRestartKeepsTheToken(t *testing.T) {
 	s.Put(batman+"leader", "db1")
 	c := newClient(t, asBatman(s))
 	w := watchPaths(t, c, from("", batman)...)
-	conn, token := c.conn, c.token.get()
+	conn, token := c.conn, c.token.value.Load()
 	s.Restart()
 	s.Put(batman+"leader", "db2")
 	w = w.again(c)
@@ -256,7 +256,7 @@ func TestRestartKeepsTheToken(t *testing.T) {
 	if len(w.resyncs) != 0 {
 		t.Errorf("full states: %v, want none", w.resyncs)
 	}
-	if c.conn != conn || c.token.get() != token {
+	if c.conn != conn || c.token.value.Load() != token {
 		t.Error("client or token were made anew")
 	}
 }

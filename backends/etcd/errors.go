@@ -26,29 +26,25 @@ const (
 	tooManyOps         // the server allows fewer operations in a transaction
 )
 
-// failure is the error of a request, in words for people, with its class.
-type failure struct {
-	class class
-	err   error
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
-
-// classOf returns the class of an error that request returned.
-func classOf(err error) class {
-	var f *failure
-	if errors.As(err, &f) {
-		return f.class
+// said returns the error of gRPC that err wraps, or err itself.
+func said(err error) error {
+	if s, ok := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err); ok {
+		return s.GRPCStatus().Err()
 	}
-	return other
+	return err
 }
 
-// classify tells what err, an error of gRPC, means.
+// classify tells what err, or the error of gRPC that it wraps, means.
 func classify(err error) class {
+	if err == nil {
+		return other
+	}
+	err = said(err)
 	code := status.Code(err)
-	var etcd rpctypes.EtcdError
-	if errors.As(rpctypes.Error(err), &etcd) {
+	if etcd, ok := errors.AsType[rpctypes.EtcdError](rpctypes.Error(err)); ok {
 		code = etcd.Code()
 		switch etcd {
 		case rpctypes.ErrInvalidAuthToken, rpctypes.ErrAuthOldRevision:
@@ -89,14 +85,18 @@ func classify(err error) class {
 // fromServer tells whether err was said by etcd and not by our side of the
 // connection.
 func fromServer(err error) bool {
-	var etcd rpctypes.EtcdError
-	return errors.As(rpctypes.Error(err), &etcd)
+	_, ok := errors.AsType[rpctypes.EtcdError](rpctypes.Error(said(err)))
+	return ok
 }
 
-// plainText is an error of gRPC without gRPC's own decoration.
-func plainText(err error) string {
-	text := err.Error()
-	if s, ok := status.FromError(err); ok {
+// plainError shows an error of gRPC without gRPC's own decoration.
+type plainError struct{ error }
+
+func (e plainError) Unwrap() error { return e.error }
+
+func (e plainError) Error() string {
+	text := e.error.Error()
+	if s, ok := status.FromError(e.error); ok {
 		text = s.Message()
 	}
 	for _, decoration := range []string{
@@ -106,12 +106,6 @@ func plainText(err error) string {
 	}
 	return text
 }
-
-// plainError shows an error of gRPC as plainText.
-type plainError struct{ error }
-
-func (e plainError) Error() string { return plainText(e.error) }
-func (e plainError) Unwrap() error { return e.error }
 
 // classifyReason is classify for the reason why a watcher was canceled, which
 // etcd gives as the text of an error, with or without gRPC's decoration.

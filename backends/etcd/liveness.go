@@ -61,6 +61,13 @@ func (p *pinger) saw(h *pb.ResponseHeader) {
 	}
 }
 
+// expect wants the member to reach a revision, if it says how far it is.
+func (p *pinger) expect(revision int64) {
+	if p.member > 0 && revision > p.member && p.expected == 0 {
+		p.expected, p.since = revision, time.Now()
+	}
+}
+
 // tick sends a ping, and gives up when there was no answer for too long.
 func (w *watch) tick(ctx context.Context, now time.Time) error {
 	p := &w.pings
@@ -107,55 +114,37 @@ func (w *watch) pong(ctx context.Context, resp *pb.WatchResponse) error {
 	return w.deliver(nil)
 }
 
-// checkResult is what the store said when it was asked.
-type checkResult struct {
-	watcher  *watcher
-	refused  bool  // the stream was refused a watcher of the range
-	floor    int64 // the store had reached this revision before
-	cluster  uint64
-	revision int64
-	allowed  bool
-	err      error
-}
-
 // check asks the store, and not the member that is watched, how far it is and
-// whether a range may be read.
+// whether a range may be read. refused says that the stream was refused a
+// watcher of that range.
 func (w *watch) check(ctx context.Context, wr *watcher, refused bool) {
 	if w.checking {
 		return
 	}
 	w.checking = true
 	w.pings.planCheck()
-	res := checkResult{watcher: wr, refused: refused, floor: w.reached}
-	w.wg.Go(func() {
-		res.cluster, res.revision, res.allowed, res.err = w.c.present(ctx, wr.path)
-		select {
-		case w.checks <- res:
-		case <-ctx.Done():
-		}
-	})
-}
-
-func (w *watch) checked(res checkResult) error {
-	w.checking = false
-	switch {
-	case res.err != nil:
-		return res.err
-	case !res.allowed:
-		if res.watcher.denied {
+	floor := w.reached
+	w.background(ctx, func() func() error {
+		cluster, revision, allowed, err := w.c.present(ctx, wr.path)
+		return func() error {
+			w.checking = false
+			switch {
+			case err != nil:
+				return err
+			case !allowed && wr.denied:
+				return nil
+			case !allowed:
+				return w.deliver(w.deny(wr))
+			case !sameCluster(cluster, w.cluster) || revision < floor:
+				return w.replaced(cluster, revision, floor)
+			case refused && w.renewed:
+				return fmt.Errorf("watch %q in etcd: it may be read but not watched", wr.path)
+			case refused:
+				w.renewed = true
+				return errStaleToken
+			}
+			w.pings.expect(revision)
 			return nil
 		}
-		return w.deliver(w.deny(res.watcher))
-	case !sameCluster(res.cluster, w.cluster) || res.revision < res.floor:
-		return w.replaced(res.cluster, res.revision, res.floor)
-	case res.refused && w.renewed:
-		return fmt.Errorf("watch %q in etcd: it may be read but not watched", res.watcher.path)
-	case res.refused:
-		w.renewed = true
-		return errStaleToken
-	}
-	if m := w.pings.member; m > 0 && res.revision > m && w.pings.expected == 0 {
-		w.pings.expected, w.pings.since = res.revision, time.Now()
-	}
-	return nil
+	})
 }

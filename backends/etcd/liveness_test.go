@@ -43,6 +43,18 @@ func (f *fake) Range(context.Context, *pb.RangeRequest) (*pb.RangeResponse, erro
 	return &pb.RangeResponse{Header: f.header(fakeCluster, f.store.Load())}, nil
 }
 
+func (f *fake) Txn(ctx context.Context, txn *pb.TxnRequest) (*pb.TxnResponse, error) {
+	resp := &pb.TxnResponse{Header: f.header(fakeCluster, f.store.Load())}
+	for range txn.Success {
+		found, err := f.Range(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		resp.Responses = append(resp.Responses, &pb.ResponseOp{Response: &pb.ResponseOp_ResponseRange{ResponseRange: found}})
+	}
+	return resp, nil
+}
+
 func (f *fake) Watch(rpc pb.Watch_WatchServer) error {
 	for id := int64(0); ; {
 		req, err := rpc.Recv()

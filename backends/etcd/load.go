@@ -132,7 +132,7 @@ func (r *reader) all(ctx context.Context, paths []string) error {
 // halves: a transaction is denied as a whole.
 func (r *reader) batch(ctx context.Context, batch []page) (rest []page, err error) {
 	answers, err := r.request(ctx, batch)
-	switch class := classOf(err); {
+	switch class := classify(err); {
 	case err == nil:
 		for i, a := range answers {
 			rest = append(rest, r.take(batch[i], a)...)
@@ -180,31 +180,20 @@ func (r *reader) take(p page, a *pb.RangeResponse) []page {
 // request makes one request for a batch of pages.
 func (r *reader) request(ctx context.Context, batch []page) ([]*pb.RangeResponse, error) {
 	limit := max(pageKeys/len(batch), pageMin)
-	requests := make([]*pb.RangeRequest, len(batch))
-	for i, p := range batch {
-		requests[i] = &pb.RangeRequest{Key: []byte(p.key), RangeEnd: []byte(p.end), Limit: int64(limit), Revision: r.snap.revision}
+	txn := &pb.TxnRequest{}
+	for _, p := range batch {
+		txn.Success = append(txn.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{
+			Key: []byte(p.key), RangeEnd: []byte(p.end), Limit: int64(limit), Revision: r.snap.revision,
+		}}})
 	}
-	var header *pb.ResponseHeader
+	resp, err := request(ctx, r.c, func(ctx context.Context) (*pb.TxnResponse, error) { return r.c.kv.Txn(ctx, txn) })
+	if err != nil {
+		return nil, err
+	}
+	header := resp.Header
 	var answers []*pb.RangeResponse
-	if len(requests) == 1 {
-		resp, err := request(ctx, r.c, func(ctx context.Context) (*pb.RangeResponse, error) { return r.c.kv.Range(ctx, requests[0]) })
-		if err != nil {
-			return nil, err
-		}
-		header, answers = resp.Header, []*pb.RangeResponse{resp}
-	} else {
-		txn := &pb.TxnRequest{}
-		for _, q := range requests {
-			txn.Success = append(txn.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: q}})
-		}
-		resp, err := request(ctx, r.c, func(ctx context.Context) (*pb.TxnResponse, error) { return r.c.kv.Txn(ctx, txn) })
-		if err != nil {
-			return nil, err
-		}
-		header = resp.Header
-		for _, a := range resp.Responses {
-			answers = append(answers, a.GetResponseRange())
-		}
+	for _, a := range resp.Responses {
+		answers = append(answers, a.GetResponseRange())
 	}
 	if len(answers) != len(batch) {
 		return nil, fmt.Errorf("read etcd: %d answers to %d questions", len(answers), len(batch))

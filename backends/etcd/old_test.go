@@ -96,9 +96,9 @@ func TestInstalledEtcdAuth(t *testing.T) {
 
 	// A changed password makes all tokens invalid. 3.4 calls that a missing
 	// permission.
-	first := c.token.get()
+	first := c.token.value.Load()
 	s.SetPassword("batman", "secret")
-	w.await("a new token", func() bool { return c.token.get() != first })
+	w.await("a new token", func() bool { return c.token.value.Load() != first })
 	w.signs(3)
 	s.Put(batman+"leader", "db3")
 	w.value(batman, batman+"leader", "db3")

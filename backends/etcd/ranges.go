@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pc4patroni/backends"
@@ -42,14 +43,15 @@ func checkPaths(paths []string) error {
 }
 
 // cover returns the paths to read and watch so that each of paths is read and
-// watched once, and for each of them those of paths that it covers.
+// watched once, and for each of them those of paths that it covers, itself
+// first.
 func cover(paths []string) (covering []string, covered map[string][]string) {
 	covering = backends.Minimize(paths)
 	covered = make(map[string][]string, len(covering))
 	for _, p := range covering {
 		covered[p] = nil
 	}
-	for _, p := range paths {
+	for _, p := range slices.Sorted(slices.Values(paths)) {
 		by := p
 		for i := range len(p) {
 			if _, ok := covered[p[:i+1]]; ok && p[i] == '/' {

@@ -32,17 +32,17 @@ func request[Resp any](ctx context.Context, c *Client, call func(context.Context
 	if err != nil {
 		return resp, c.explain(ctx, err)
 	}
-	if err := c.login(bounded, nodes); err != nil {
+	if err := c.login(bounded, nodes, nil); err != nil {
 		return resp, c.explain(ctx, err)
 	}
 	attempt := func(ctx context.Context) (err error) {
 		resp, err = call(ctx)
 		return err
 	}
-	used := c.token.get()
+	used := c.token.value.Load()
 	err = c.retry(bounded, nodes, attempt)
 	if classify(err) == tokenRefused && c.cfg.Username != "" {
-		if err := c.renew(bounded, nodes, used); err != nil {
+		if err := c.login(bounded, nodes, used); err != nil {
 			return resp, c.explain(ctx, err)
 		}
 		err = c.retry(bounded, nodes, attempt)
@@ -95,32 +95,24 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if errors.Is(over(ctx), errClosed) {
 		return errClosed
 	}
-	if _, fromGRPC := status.FromError(err); fromGRPC || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		f := &failure{class: classify(err)}
-		switch ours := !fromServer(err); {
-		case ours && ctx.Err() != nil && c.failures.none():
-			f.err = fmt.Errorf("ask etcd: no answer yet")
-		case ours && f.class == timedOut && c.failures.none():
-			f.err = fmt.Errorf("ask etcd: no answer within %v: %w", c.cfg.RequestTimeout, plainError{err})
-		case ours && (f.class == unavailable || f.class == timedOut || f.class == canceled):
-			f.err = c.failures.wrap(err)
-		default:
-			f.err = fmt.Errorf("ask etcd: %w", plainError{err})
-		}
-		err = f
+	class, ours := classify(err), !fromServer(err)
+	switch _, fromGRPC := status.FromError(err); {
+	case !fromGRPC && class == other:
+		// It speaks for itself.
+	case ours && ctx.Err() != nil && c.failures.none():
+		err = errors.New("ask etcd: no answer yet")
+	case ours && class == timedOut && c.failures.none():
+		err = fmt.Errorf("ask etcd: no answer within %v: %w", c.cfg.RequestTimeout, plainError{err})
+	case ours && (class == unavailable || class == timedOut || class == canceled):
+		err = c.failures.wrap(err)
+	default:
+		err = fmt.Errorf("ask etcd: %w", plainError{err})
 	}
 	if ctx.Err() != nil {
-		return &interrupted{ctx: ctx.Err(), last: err}
+		return fmt.Errorf("%w (%w)", err, ctx.Err())
 	}
 	return err
 }
-
-// interrupted is the end of a call whose context was over, with what had been
-// going on.
-type interrupted struct{ ctx, last error }
-
-func (e *interrupted) Error() string   { return e.last.Error() + " (" + e.ctx.Error() + ")" }
-func (e *interrupted) Unwrap() []error { return []error{e.ctx, e.last} }
 
 // over returns why ctx, a context made by begin, is done.
 func over(ctx context.Context) error {

@@ -2,6 +2,8 @@ package etcd
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +33,13 @@ func parseVersion(v backends.Version) (cluster uint64, revision int64) {
 	return cluster, max(revision, 0)
 }
 
+// older tells whether a is of a lower revision than b, or is none.
+func older(a, b backends.Version) bool {
+	_, rev := parseVersion(a)
+	_, have := parseVersion(b)
+	return rev < have
+}
+
 // sameCluster tells whether two cluster IDs can be those of one cluster.
 func sameCluster(a, b uint64) bool { return a == b || a == 0 || b == 0 }
 
@@ -44,7 +53,7 @@ func (c *Client) present(ctx context.Context, paths ...string) (cluster uint64, 
 		resp, err := request(ctx, c, func(ctx context.Context) (*pb.RangeResponse, error) {
 			return c.kv.Range(ctx, &pb.RangeRequest{Key: []byte(r.key), RangeEnd: []byte(r.end), CountOnly: true, Limit: 1})
 		})
-		switch classOf(err) {
+		switch classify(err) {
 		case forbidden:
 			continue
 		case noUser:
@@ -61,22 +70,13 @@ func (c *Client) present(ctx context.Context, paths ...string) (cluster uint64, 
 // resume finds out from where each path can be watched: from the version that
 // the caller has where that is one of this store, and else after a full read.
 func (w *watch) resume(ctx context.Context, paths []backends.WatchPath) error {
-	var names []string
 	after := make(map[string]backends.Version, len(paths))
 	for _, p := range paths {
-		if have, twice := after[p.Path]; twice {
-			// Both callers get the same updates, so the older version counts.
-			if _, a := parseVersion(have); a > 0 {
-				if _, b := parseVersion(p.After); b < a {
-					after[p.Path] = p.After
-				}
-			}
-			continue
+		if have, twice := after[p.Path]; !twice || older(p.After, have) {
+			after[p.Path] = p.After
 		}
-		after[p.Path] = p.After
-		names = append(names, p.Path)
 	}
-	covering, covered := cover(names)
+	covering, covered := cover(slices.Collect(maps.Keys(after)))
 	cluster, revision, allowed, err := w.c.present(ctx, covering...)
 	if err != nil {
 		return err

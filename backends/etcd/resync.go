@@ -17,14 +17,6 @@ import (
 // brings is handled in a moment, between two changes.
 const resyncRanges = 64
 
-// readResult is what one read of a part of the watchers found.
-type readResult struct {
-	watchers []*watcher
-	floor    int64 // the store had reached this revision when the read began
-	snap     *snapshot
-	err      error
-}
-
 // resync has everything read in full, what was denied included.
 func (w *watch) resync() {
 	for _, wr := range w.watchers {
@@ -45,34 +37,33 @@ func (w *watch) startRead(ctx context.Context) {
 	if w.reading || len(w.queue) == 0 {
 		return
 	}
-	n := min(len(w.queue), resyncRanges)
-	res := readResult{watchers: w.queue[:n:n], floor: w.reached}
-	w.queue = w.queue[n:]
+	batch := w.queue[:min(len(w.queue), resyncRanges)]
+	w.queue = w.queue[len(batch):]
 	w.reading = true
 	var paths []string
-	for _, wr := range res.watchers {
+	for _, wr := range batch {
 		wr.queued, wr.reading = false, true
 		paths = append(paths, wr.path)
 	}
-	w.wg.Go(func() {
-		res.snap, res.err = w.c.read(ctx, paths)
-		select {
-		case w.reads <- res:
-		case <-ctx.Done():
+	floor := w.reached
+	w.background(ctx, func() func() error {
+		snap, err := w.c.read(ctx, paths)
+		return func() error {
+			w.reading = false
+			if err != nil {
+				return err
+			}
+			return w.finishRead(batch, floor, snap)
 		}
 	})
 }
 
-// finishRead delivers what a read found.
-func (w *watch) finishRead(res readResult) error {
-	w.reading = false
-	if res.err != nil {
-		return res.err
-	}
-	snap := res.snap
+// finishRead delivers what a read of a part of the watchers found. The store
+// had reached the revision floor when it began.
+func (w *watch) finishRead(batch []*watcher, floor int64, snap *snapshot) error {
 	if snap.revision > 0 {
-		if !sameCluster(snap.cluster, w.cluster) || snap.revision < res.floor {
-			return w.replaced(snap.cluster, snap.revision, res.floor)
+		if !sameCluster(snap.cluster, w.cluster) || snap.revision < floor {
+			return w.replaced(snap.cluster, snap.revision, floor)
 		}
 		w.reached = max(w.reached, snap.revision)
 		if w.cluster == 0 {
@@ -80,7 +71,7 @@ func (w *watch) finishRead(res readResult) error {
 		}
 	}
 	var updates []backends.Update
-	for _, wr := range res.watchers {
+	for _, wr := range batch {
 		if snap.denied[wr.path] {
 			updates = append(updates, w.deny(wr)...)
 		} else {

@@ -26,20 +26,19 @@ import (
 // Overlapping paths share a watcher, and each gets what concerns it. A path
 // that etcd denies costs the others nothing; it is tried again at each resync.
 func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync time.Duration, sink func([]backends.Update) error) error {
-	for _, p := range paths {
-		if err := checkPaths([]string{p.Path}); err != nil {
-			return err
-		}
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = p.Path
 	}
-	if len(paths) == 0 {
-		return checkPaths(nil)
+	if err := checkPaths(names); err != nil {
+		return err
 	}
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer end()
-	w := &watch{c: c, sink: sink, reads: make(chan readResult), checks: make(chan checkResult)}
+	w := &watch{c: c, sink: sink, done: make(chan func() error)}
 	err = w.run(ctx, paths, resync)
 	if fromSink, ok := errors.AsType[*sinkError](err); ok {
 		return fromSink.err
@@ -68,14 +67,14 @@ type watch struct {
 	// Reads beside the watch (resync.go).
 	queue   []*watcher
 	reading bool
-	reads   chan readResult
 
 	// Signs of life (liveness.go).
 	pings    pinger
 	checking bool
-	checks   chan checkResult
 
-	wg sync.WaitGroup // reads and checks under way
+	// done yields what is to be done with the result of a read or a check.
+	done chan func() error
+	wg   sync.WaitGroup
 }
 
 // watcher is one range on the stream: that of a path, and of those below it.
@@ -196,10 +195,8 @@ func (w *watch) follow(ctx context.Context, due *time.Timer, resync time.Duratio
 			}
 			w.pings.heard = time.Now()
 			err = w.handle(ctx, resp)
-		case res := <-w.reads:
-			err = w.finishRead(res)
-		case res := <-w.checks:
-			err = w.checked(res)
+		case finish := <-w.done:
+			err = finish()
 		case now := <-w.pings.ticker.C:
 			err = w.tick(ctx, now)
 		case <-due.C:
@@ -212,6 +209,18 @@ func (w *watch) follow(ctx context.Context, due *time.Timer, resync time.Duratio
 			return err
 		}
 	}
+}
+
+// background does work beside the watch. What it returns is called by the
+// goroutine that owns the watch.
+func (w *watch) background(ctx context.Context, work func() func() error) {
+	w.wg.Go(func() {
+		finish := work()
+		select {
+		case w.done <- finish:
+		case <-ctx.Done():
+		}
+	})
 }
 
 // settle tells the caller when everything is watched.
@@ -323,8 +332,8 @@ func (w *watch) events(wr *watcher, events []*mvccpb.Event) error {
 	}
 	var updates []backends.Update
 	for _, p := range wr.paths {
-		if p.revision == 0 || p.revision >= last {
-			continue // its full state is still to come, or holds this already
+		if p.revision == 0 {
+			continue // its full state is still to come
 		}
 		some := changes
 		if p.name != wr.path || first <= p.revision {
@@ -351,38 +360,6 @@ func change(ev *mvccpb.Event) backends.Change {
 		return backends.Change{Key: string(ev.Kv.Key), Deleted: true}
 	}
 	return backends.Change{Key: string(ev.Kv.Key), Value: string(ev.Kv.Value)}
-}
-
-// deny makes the updates for a range that may not be read any more, or never
-// could. What is below it may be allowed, and gets watchers of its own.
-func (w *watch) deny(wr *watcher) []backends.Update {
-	if wr.live {
-		w.st.send(cancelRequest(wr.id))
-	}
-	wr.denied, wr.live, wr.next = true, false, 0
-	own := wr.paths[0]
-	if own.revision > 0 {
-		own.revision, own.resync = 0, backends.ResyncOther
-	}
-	if below := wr.paths[1:]; len(below) > 0 {
-		byName := make(map[string]*path, len(below))
-		var names []string
-		for _, p := range below {
-			byName[p.name] = p
-			names = append(names, p.name)
-		}
-		covering, covered := cover(names)
-		for _, by := range covering {
-			var paths []*path
-			for _, name := range covered[by] {
-				paths = append(paths, byName[name])
-			}
-			w.create(w.add(by, paths))
-		}
-		w.settled = false
-	}
-	wr.paths = wr.paths[:1:1]
-	return []backends.Update{{Path: own.name, Denied: w.c.denied(own.name)}}
 }
 
 // replaced makes the error for a store that is not the one that was watched.
