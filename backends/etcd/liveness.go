@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -119,6 +120,9 @@ func (w *watch) pong(ctx context.Context, resp *pb.WatchResponse) error {
 // watcher of that range.
 func (w *watch) check(ctx context.Context, wr *watcher, refused bool) {
 	if w.checking {
+		if refused && !slices.Contains(w.refused, wr) {
+			w.refused = append(w.refused, wr)
+		}
 		return
 	}
 	w.checking = true
@@ -128,23 +132,41 @@ func (w *watch) check(ctx context.Context, wr *watcher, refused bool) {
 		cluster, revision, allowed, err := w.c.present(ctx, wr.path)
 		return func() error {
 			w.checking = false
-			switch {
-			case err != nil:
-				return err
-			case !allowed && wr.denied:
-				return nil
-			case !allowed:
-				return w.deliver(w.deny(wr))
-			case !sameCluster(cluster, w.cluster) || revision < floor:
-				return w.replaced(cluster, revision, floor)
-			case refused && w.renewed:
-				return fmt.Errorf("watch %q in etcd: it may be read but not watched", wr.path)
-			case refused:
-				w.renewed = true
-				return errStaleToken
+			if err == nil {
+				err = w.checked(wr, refused, floor, cluster, revision, allowed)
 			}
-			w.pings.expect(revision)
-			return nil
+			if err == nil {
+				w.checkNext(ctx)
+			}
+			return err
 		}
 	})
+}
+
+// checked handles what the store said. It had reached the revision floor before.
+func (w *watch) checked(wr *watcher, refused bool, floor int64, cluster uint64, revision int64, allowed bool) error {
+	switch {
+	case !allowed && wr.denied:
+		return nil
+	case !allowed:
+		return w.deliver(w.deny(wr))
+	case !sameCluster(cluster, w.cluster) || revision < floor:
+		return w.replaced(cluster, revision, floor)
+	case refused && w.renewed:
+		return fmt.Errorf("watch %q in etcd: it may be read but not watched", wr.path)
+	case refused:
+		w.renewed = true
+		return errStaleToken
+	}
+	w.pings.expect(revision)
+	return nil
+}
+
+// checkNext checks what was refused during the last check.
+func (w *watch) checkNext(ctx context.Context) {
+	if len(w.refused) > 0 {
+		wr := w.refused[0]
+		w.refused = w.refused[1:]
+		w.check(ctx, wr, true)
+	}
 }

@@ -33,6 +33,9 @@ type fake struct {
 	// say is sent after the first watcher was created, if it is not nil; an
 	// error ends the stream.
 	say func() (*pb.WatchResponse, error)
+	// deny has all watchers refused, and all reads after the first of them.
+	deny   bool
+	denied atomic.Bool
 }
 
 func (f *fake) header(cluster uint64, revision int64) *pb.ResponseHeader {
@@ -40,6 +43,9 @@ func (f *fake) header(cluster uint64, revision int64) *pb.ResponseHeader {
 }
 
 func (f *fake) Range(context.Context, *pb.RangeRequest) (*pb.RangeResponse, error) {
+	if f.denied.Load() {
+		return nil, rpctypes.ErrGRPCPermissionDenied
+	}
 	return &pb.RangeResponse{Header: f.header(fakeCluster, f.store.Load())}, nil
 }
 
@@ -62,6 +68,13 @@ func (f *fake) Watch(rpc pb.Watch_WatchServer) error {
 			return err
 		}
 		if req.GetCreateRequest() == nil {
+			continue
+		}
+		if f.deny {
+			f.denied.Store(true)
+			if err := rpc.Send(&pb.WatchResponse{WatchId: -1, Created: true, Canceled: true, CancelReason: rpctypes.ErrGRPCPermissionDenied.Error(), Header: f.header(f.cluster.Load(), f.member.Load())}); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := rpc.Send(&pb.WatchResponse{WatchId: id, Created: true, Header: f.header(f.cluster.Load(), f.member.Load())}); err != nil {
@@ -159,6 +172,15 @@ func TestWatchEndsByWhatEtcdSays(t *testing.T) {
 		c := startFake(t, &fake{say: say}, time.Minute)
 		w := startWatch(t, c, 0, from(makeVersion(fakeCluster, 9), "/a/")...)
 		w.await(name, func() bool { return w.resyncs[backends.ResyncCompacted] == 1 })
+	}
+}
+
+// TestPermissionGoesAtTheLastMoment: after the first read and before the watch.
+func TestPermissionGoesAtTheLastMoment(t *testing.T) {
+	c := startFake(t, &fake{deny: true}, time.Minute)
+	w := watchPaths(t, c, from(makeVersion(fakeCluster, 10), "/a/", "/b/", "/c/")...)
+	if len(w.denied) != 3 {
+		t.Errorf("denied: %v, want all three paths", w.denied)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
@@ -132,15 +134,14 @@ type greetedConn struct {
 	node     string
 	plain    bool
 	failures *failures
-	greeted  bool // used by Read alone, which gRPC calls from one goroutine
+	greeted  atomic.Bool
 }
 
 func (c *greetedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.greeted || n == 0 && err == nil {
+	if n == 0 && err == nil || c.greeted.Swap(true) {
 		return n, err
 	}
-	c.greeted = true
 	switch {
 	case n > 0 && c.plain && p[0] == tlsAlert:
 		c.failures.add(c.node, errSpeaksTLS)
@@ -153,6 +154,16 @@ func (c *greetedConn) Read(p []byte) (int, error) {
 		c.failures.addConnected(c.node, c.plain, err)
 	}
 	return n, err
+}
+
+// Close reads what is there, if nothing was read before: gRPC closes when it
+// cannot write, often before it has read why the far side hung up.
+func (c *greetedConn) Close() error {
+	if !c.greeted.Load() && c.SetReadDeadline(time.Now().Add(100*time.Millisecond)) == nil {
+		var first [1]byte
+		_, _ = c.Read(first[:]) // Read tells failures
+	}
+	return c.Conn.Close()
 }
 
 // tlsAlert is the first byte of the only record with which a TLS server

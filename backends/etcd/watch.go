@@ -71,6 +71,7 @@ type watch struct {
 	// Signs of life (liveness.go).
 	pings    pinger
 	checking bool
+	refused  []*watcher // to be checked next
 
 	// done yields what is to be done with the result of a read or a check.
 	done chan func() error
@@ -163,7 +164,7 @@ func (w *watch) open(ctx context.Context) (err error) {
 		return w.c.explain(ctx, err)
 	}
 	w.byID = make(map[int64]*watcher, len(w.watchers))
-	w.asked, w.settled = nil, false
+	w.asked, w.refused, w.settled = nil, nil, false
 	w.pings.reset()
 	for _, wr := range w.watchers {
 		wr.live = false
