@@ -17,21 +17,8 @@ func (w *watch) deny(wr *watcher) []backends.Update {
 	if own.revision > 0 {
 		own.revision, own.resync = 0, backends.ResyncOther
 	}
-	if below := wr.paths[1:]; len(below) > 0 {
-		byName := make(map[string]*path, len(below))
-		var names []string
-		for _, p := range below {
-			byName[p.name] = p
-			names = append(names, p.name)
-		}
-		covering, covered := cover(names)
-		for _, by := range covering {
-			var paths []*path
-			for _, name := range covered[by] {
-				paths = append(paths, byName[name])
-			}
-			w.create(w.add(by, paths))
-		}
+	for _, part := range w.add(wr.paths[1:]) {
+		w.create(part)
 		w.settled = false
 	}
 	wr.paths = wr.paths[:1:1]

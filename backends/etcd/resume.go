@@ -76,29 +76,27 @@ func (w *watch) resume(ctx context.Context, paths []backends.WatchPath) error {
 			after[p.Path] = p.After
 		}
 	}
-	covering, covered := cover(slices.Collect(maps.Keys(after)))
-	cluster, revision, allowed, err := w.c.present(ctx, covering...)
+	names := slices.Collect(maps.Keys(after))
+	cluster, revision, allowed, err := w.c.present(ctx, backends.Minimize(names)...)
 	if err != nil {
 		return err
 	}
 	w.cluster, w.reached = cluster, revision
-	for _, by := range covering {
-		var held []*path
-		for _, name := range covered[by] {
-			p := &path{name: name}
-			id, rev := parseVersion(after[name])
-			switch {
-			case rev == 0:
-			case !allowed:
-				p.resync = backends.ResyncOther
-			case !sameCluster(id, cluster) || rev > revision:
-				p.resync = backends.ResyncReplaced
-			default:
-				p.revision = rev
-			}
-			held = append(held, p)
+	var held []*path
+	for _, name := range names {
+		p := &path{name: name}
+		id, rev := parseVersion(after[name])
+		switch {
+		case rev == 0:
+		case !allowed:
+			p.resync = backends.ResyncOther
+		case !sameCluster(id, cluster) || rev > revision:
+			p.resync = backends.ResyncReplaced
+		default:
+			p.revision = rev
 		}
-		w.add(by, held)
+		held = append(held, p)
 	}
+	w.add(held)
 	return nil
 }
