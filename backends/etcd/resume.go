@@ -33,13 +33,6 @@ func parseVersion(v backends.Version) (cluster uint64, revision int64) {
 	return cluster, max(revision, 0)
 }
 
-// older tells whether a is of a lower revision than b, or is none.
-func older(a, b backends.Version) bool {
-	_, rev := parseVersion(a)
-	_, have := parseVersion(b)
-	return rev < have
-}
-
 // sameCluster tells whether two cluster IDs can be those of one cluster.
 func sameCluster(a, b uint64) bool { return a == b || a == 0 || b == 0 }
 
@@ -72,9 +65,10 @@ func (c *Client) present(ctx context.Context, paths ...string) (cluster uint64, 
 func (w *watch) resume(ctx context.Context, paths []backends.WatchPath) error {
 	after := make(map[string]backends.Version, len(paths))
 	for _, p := range paths {
-		if have, twice := after[p.Path]; !twice || older(p.After, have) {
-			after[p.Path] = p.After
+		if have, twice := after[p.Path]; twice && have != p.After {
+			p.After = "" // a full state serves both
 		}
+		after[p.Path] = p.After
 	}
 	names := slices.Collect(maps.Keys(after))
 	cluster, revision, allowed, err := w.c.present(ctx, backends.Minimize(names)...)
