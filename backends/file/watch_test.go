@@ -168,18 +168,19 @@ func TestWatchWaysToReplaceAFile(t *testing.T) {
 		name    string
 		prepare func(t *testing.T, dir string) (file string)
 		change  func(t *testing.T, dir string)
+		polled  bool
 	}{
 		{"written in place", func(t *testing.T, dir string) string {
 			return filepath.Join(dir, "keys.json")
 		}, func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "keys.json"), `{"/app/a": "2"}`)
-		}},
+		}, false},
 		{"renamed over", func(t *testing.T, dir string) string {
 			return filepath.Join(dir, "keys.json")
 		}, func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "keys.json~"), `{"/app/a": "2"}`)
 			rename(t, filepath.Join(dir, "keys.json~"), filepath.Join(dir, "keys.json"))
-		}},
+		}, false},
 		{"removed and made again", func(t *testing.T, dir string) string {
 			return filepath.Join(dir, "keys.json")
 		}, func(t *testing.T, dir string) {
@@ -187,7 +188,7 @@ func TestWatchWaysToReplaceAFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(dir, "keys.json"), `{"/app/a": "2"}`)
-		}},
+		}, false},
 		{"a link to a file that is written to", func(t *testing.T, dir string) string {
 			mkdir(t, filepath.Join(dir, "far"))
 			write(t, filepath.Join(dir, "far", "keys.json"), `{"/app/a": "1"}`)
@@ -195,7 +196,7 @@ func TestWatchWaysToReplaceAFile(t *testing.T) {
 			return filepath.Join(dir, "link.json")
 		}, func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "far", "keys.json"), `{"/app/a": "2"}`)
-		}},
+		}, false},
 		{"a config map of Kubernetes", func(t *testing.T, dir string) string {
 			for _, version := range []string{"1", "2"} {
 				mkdir(t, filepath.Join(dir, "..v"+version))
@@ -206,7 +207,7 @@ func TestWatchWaysToReplaceAFile(t *testing.T) {
 			return filepath.Join(dir, "map.json")
 		}, func(t *testing.T, dir string) {
 			symlink(t, "..v2", filepath.Join(dir, "..data"))
-		}},
+		}, false},
 		{"a link to a folder on the way", func(t *testing.T, dir string) string {
 			for _, version := range []string{"1", "2"} {
 				mkdir(t, filepath.Join(dir, version))
@@ -216,13 +217,15 @@ func TestWatchWaysToReplaceAFile(t *testing.T) {
 			return filepath.Join(dir, "current", "keys.json")
 		}, func(t *testing.T, dir string) {
 			symlink(t, "2", filepath.Join(dir, "current"))
-		}},
+		}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "keys.json"), `{"/app/a": "1"}`)
 			c := newClient(t, tt.prepare(t, dir))
-			c.poll = time.Hour
+			if c.poll = time.Hour; tt.polled {
+				c.poll = 50 * time.Millisecond
+			}
 			w := startWatch(t, c, "", 0)
 			w.next(t)
 			tt.change(t, dir)
@@ -236,38 +239,6 @@ func mkdir(t *testing.T, path string) {
 	t.Helper()
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestFolders(t *testing.T) {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	mkdir(t, filepath.Join(dir, "a"))
-	mkdir(t, filepath.Join(dir, "b"))
-	write(t, filepath.Join(dir, "b", "keys"), "")
-	symlink(t, "../b/keys", filepath.Join(dir, "a", "keys"))
-	symlink(t, "a", filepath.Join(dir, "l"))
-	symlink(t, "loop", filepath.Join(dir, "loop"))
-	for _, tt := range []struct {
-		file string
-		want []string
-	}{
-		{"b/keys", []string{"b"}},
-		{"a/keys", []string{"a", "b"}},
-		{"l/keys", []string{"l", "", "a", "b"}},
-		{"none", []string{""}},
-		{"no/such/folder", []string{"no/such"}},
-		{"loop", []string{""}},
-	} {
-		var want []string
-		for _, folder := range tt.want {
-			want = append(want, filepath.Join(dir, folder))
-		}
-		if diff := cmp.Diff(want, folders(filepath.Join(dir, tt.file))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tt.file, diff)
-		}
 	}
 }
 
