@@ -1,75 +1,94 @@
-// Package backends declares what a store of keys must do for pc4patroni.
+// Package backends declares what a key store must do for pc4patroni.
 //
-// It holds the interface, its contract and the path arithmetic that every
+// It holds the interface, its contract and the path rules that every
 // implementation shares. It knows no store: backends/etcd and backends/file
-// implement the interface, package resource consumes it, and cmd brings the
-// two together.
+// implement the interface, resource/engine consumes it, and cmd connects the
+// two. A third backend is a new folder and one registration in cmd.
 //
 // # Paths
 //
-// What is read is said in paths. A path starts with a slash. With a slash at
-// its end it covers what lies below it ("/service/batman/" covers
-// "/service/batman/leader"); without one it covers the key of that very name
-// as well. It never covers a sibling that merely starts alike: neither form of
-// "/service/batman" covers "/service/batman2". "/" covers every key that
-// starts with a slash.
+// A path starts with a slash. With a slash at its end it covers every key
+// below it: "/service/batman/" covers "/service/batman/leader", and neither
+// "/service/batman" nor "/service/batman2/leader". Without one it covers the
+// key of exactly that name. "/" covers every key that starts with a slash.
 package backends
 
 import (
 	"context"
 	"errors"
+	"time"
 )
 
-// Backend is a store of keys that can be read and followed.
+// Backend is a store of keys that can be read and watched.
 //
 // A Backend may be used by several goroutines at once. Every method returns
 // soon after its context is done, with an error that wraps the context's.
 // No error and no log record of a Backend contains the value of a key or a
 // password.
 type Backend interface {
-	// Load returns every key that paths cover, all as they were at one
-	// revision. It tries once: whether and when to try again is the caller's
-	// decision. An error that wraps ErrDenied will not go away by itself soon.
-	Load(ctx context.Context, paths []string) (Snapshot, error)
+	// Load reads every key that paths cover and returns one update for each
+	// path, in the order of paths: its full state, or why it may not be read.
+	// It tries once: whether and when to try again is the caller's decision.
+	// An error that wraps ErrDenied will not go away by itself soon.
+	Load(ctx context.Context, paths []string) ([]Update, error)
 
-	// Follow hands over every change that came after version, a whole
-	// revision at a time and in order, by calling sink from a single
-	// goroutine. A batch without changes only says that the backend was alive
-	// and had nothing newer; implementations send one now and then, so that
-	// silence means trouble. Follow never retries and never skips: when it
-	// cannot promise that nothing is missing it returns an error, a *Lost
-	// where the connection had been made, and the caller must Load again and
-	// follow from there. It returns no nil error. sink must not block for
-	// long; when it returns an error Follow returns that error.
-	Follow(ctx context.Context, paths []string, version Version, sink func(Batch) error) error
+	// Watch delivers the full state of each path and then every change to it,
+	// in the order in which the store made them, by calling sink from a single
+	// goroutine. A path whose After names a version that the store can resume
+	// from is not read again: its changes since then come first. Updates that
+	// the store made as one, or that one read returned, come in one call.
+	//
+	// Every resync, if that is positive, Watch reads all paths in full while it
+	// goes on delivering changes, and delivers what it read; a full state is
+	// never older than a change delivered before it.
+	//
+	// A call without updates says that the connection is alive and that
+	// nothing newer exists. Watch makes one as soon as it watches all paths,
+	// and often enough that silence for Silence means trouble.
+	//
+	// Watch ends when ctx is done or when it cannot keep these promises; then
+	// the caller starts over, with the last version that it got of each path.
+	// It never returns a nil error. When sink returns an error Watch returns
+	// that error. sink must not block for long.
+	Watch(ctx context.Context, paths []WatchPath, resync time.Duration, sink func([]Update) error) error
 
-	// Close frees what the backend holds; calls under way end with an error.
+	// Close ends the calls under way and frees what the backend holds.
 	Close() error
 }
 
-// GroupFollower is an optional ability of a Backend. Where the changes of one
-// revision do not arrive together, waiting for the last of them costs time;
-// a caller that looks at some paths apart from others can say so.
-type GroupFollower interface {
-	// FollowGroups is Follow, except that order and wholeness of revisions hold
-	// within each group of paths only: a revision that concerns two groups may
-	// come in two batches, and one group's batch may overtake another's.
-	FollowGroups(ctx context.Context, groups [][]string, version Version, sink func(Batch) error) error
+// Silence is the longest time that passes between two calls of a sink while
+// the backend can be reached.
+const Silence = 30 * time.Second
+
+// Version names a state of a store. Only the backend that gave it can read
+// it: etcd's holds a cluster ID and a revision. The empty version is none.
+type Version string
+
+// WatchPath is a path to watch.
+type WatchPath struct {
+	Path string
+	// After is the version that the caller holds already, or empty.
+	After Version
 }
 
-// Version names a state of a store.
-type Version struct {
-	// Store identifies the store itself, so that one that was replaced by
-	// another (an etcd rebuilt from scratch has another cluster ID) is noticed.
-	Store uint64
-	// Revision counts the states of the store and only ever grows.
-	Revision int64
-}
-
-// Snapshot is what Load read: key to value, as of one version.
-type Snapshot struct {
+// Update is what a backend says of one path.
+type Update struct {
+	// Path is one of those that were asked for.
+	Path string
+	// Version is the state of the path after this update.
 	Version Version
-	Values  map[string]string
+	// Keys is the full state: each key that Path covers, with its value. It
+	// is nil where the update holds changes. The receiver must not modify it.
+	Keys map[string]string
+	// Resync says why a path was read in full after the first time: one of
+	// the Resync constants. It is empty for the first full state.
+	Resync string
+	// Changes holds the keys that changed. A key may change more than once;
+	// the last change wins.
+	Changes []Change
+	// Denied is set where the path may not be read, and then nothing else is.
+	// It wraps ErrDenied.
+	Denied error
 }
 
 // Change is one key that was put or deleted.
@@ -79,41 +98,16 @@ type Change struct {
 	Deleted bool
 }
 
-// Batch is a run of changes that belong together: after all of them the keys
-// are as they were at Revision. A key may change more than once in a batch;
-// the last change wins.
-type Batch struct {
-	Revision int64
-	Changes  []Change
-}
+// Why a path was read in full again. These are label values of
+// backend_resyncs_total.
+const (
+	ResyncInterval  = "interval"  // the resync interval has passed
+	ResyncCompacted = "compacted" // the history after the version is gone
+	ResyncReplaced  = "replaced"  // another store, or one with a lower revision
+	ResyncOther     = "other"
+)
 
 // ErrDenied is wrapped by the errors of a backend that was reached but does
 // not let us in: wrong name or password, missing permission, a certificate
 // that it does not accept.
 var ErrDenied = errors.New("access denied")
-
-// ErrPathDenied is wrapped, beside ErrDenied, by the error of a backend that
-// lets us in but not to all of the paths: reading others of them may succeed.
-var ErrPathDenied = errors.New("access to a path denied")
-
-// Lost is the error of a Follow that had been following and cannot go on.
-type Lost struct {
-	// Reason is one of the Reason constants; it labels metrics.
-	Reason string
-	// Err is what happened, for people.
-	Err error
-}
-
-// Why a Follow ended. These are label values of backend_resyncs_total.
-const (
-	ReasonCompacted  = "compacted"  // the history after the version is gone
-	ReasonConnection = "connection" // the connection or the watch broke
-	ReasonSilence    = "silence"    // nothing heard for longer than allowed
-	ReasonReplaced   = "replaced"   // another store, or one with a lower revision
-	ReasonAuth       = "auth"       // the token or the permission is gone
-	ReasonOther      = "other"
-)
-
-func (e *Lost) Error() string { return "follow: " + e.Reason + ": " + e.Err.Error() }
-
-func (e *Lost) Unwrap() error { return e.Err }

@@ -1,7 +1,6 @@
 package backends
 
 import (
-	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -22,45 +21,23 @@ func Join(prefix, key string) string {
 
 // Covers tells whether p covers key.
 func Covers(p, key string) bool {
-	if below, ok := strings.CutSuffix(p, "/"); ok {
-		return strings.HasPrefix(key, below+"/")
-	}
-	return key == p || strings.HasPrefix(key, p+"/")
+	return p == key || strings.HasSuffix(p, "/") && strings.HasPrefix(key, p)
 }
 
 // Minimize returns paths sorted and without those that another one of them
 // covers, so that nothing is read or watched twice.
 func Minimize(paths []string) []string {
-	sorted := slices.Clone(paths)
-	slices.Sort(sorted)
-	sorted = slices.Compact(sorted)
+	sorted := slices.Compact(slices.Sorted(slices.Values(paths)))
 	given := make(map[string]bool, len(sorted))
 	for _, p := range sorted {
 		given[p] = true
 	}
 	return slices.DeleteFunc(sorted, func(p string) bool {
-		for q := range coverers(p) {
-			if given[q] {
+		for i := range len(p) - 1 {
+			if p[i] == '/' && given[p[:i+1]] {
 				return true
 			}
 		}
 		return false
 	})
-}
-
-// coverers yields every path but p itself that covers all that p covers.
-func coverers(p string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range len(p) {
-			if p[i] != '/' {
-				continue
-			}
-			if i > 0 && !yield(p[:i]) {
-				return
-			}
-			if i+1 < len(p) && !yield(p[:i+1]) {
-				return
-			}
-		}
-	}
 }

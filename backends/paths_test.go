@@ -32,7 +32,7 @@ func TestCovers(t *testing.T) {
 		{"/service/batman/", "/service/batman/leader", true},
 		{"/service/batman/", "/service/batman", false},
 		{"/service/batman", "/service/batman", true},
-		{"/service/batman", "/service/batman/members/a", true},
+		{"/service/batman", "/service/batman/members/a", false},
 		{"/service/batman", "/service/batman2", false},
 		{"/service/batman", "/service/batman2/leader", false},
 		{"/service/batman", "/service/batman-2/leader", false},
@@ -52,7 +52,8 @@ func TestMinimize(t *testing.T) {
 		{[]string{"nothing to do"}, []string{"/b/", "/a"}, []string{"/a", "/b/"}},
 		{[]string{"twice"}, []string{"/a", "/a"}, []string{"/a"}},
 		{[]string{"below"}, []string{"/a/b", "/a/", "/a/c/"}, []string{"/a/"}},
-		{[]string{"the key itself is not below"}, []string{"/a", "/a/"}, []string{"/a"}},
+		{[]string{"the key itself is not below"}, []string{"/a", "/a/"}, []string{"/a", "/a/"}},
+		{[]string{"below an exact key"}, []string{"/a", "/a/b"}, []string{"/a", "/a/b"}},
 		{[]string{"siblings"}, []string{"/a", "/a2", "/a-2"}, []string{"/a", "/a-2", "/a2"}},
 		{[]string{"all"}, []string{"/", "/a", "/b/"}, []string{"/"}},
 	}

@@ -9,37 +9,25 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"pc4patroni/resource/install"
 )
 
-// Options says where resources come from and how they are applied.
+// Options says where resources come from.
 type Options struct {
-	// ConfDir holds conf.d/*.toml and templates/.
+	// ConfDir holds conf.d/ with *.toml, also in subfolders, and templates/.
 	ConfDir string
 	// Prefix replaces the prefix of every resource unless it is empty.
 	Prefix string
 	// DestDir is put in front of every dest unless it is empty. Missing
 	// directories below it are made, and owners are not applied.
 	DestDir string
-	// Noop compares only: nothing is written, no command is run.
-	Noop bool
-	// SyncOnly installs without check_cmd and reload_cmd.
-	SyncOnly bool
-	// KeepStageFile keeps staged files that were not installed.
-	KeepStageFile bool
 	// Backend turns a [backend] table into a key that names the settings;
 	// equal settings have equal keys. A resource file without the table is
 	// asked for with a nil one. Errors about one key of the table, or about
 	// the table where key is "", are wrapped with locate, which adds file and
 	// line. A nil Backend allows no such table.
 	Backend func(table map[string]any, locate func(key string, err error) error) (string, error)
-	// Getenv is what templates see of the environment; nil is an empty one.
-	Getenv func(string) string
-	// Environ is the environment of commands.
-	Environ []string
-	// Diff makes of what a file held and holds the text that Record has of the
-	// change. public says whether every user of the host may read both. It is
-	// called by several goroutines, after the reload; nil keeps no texts.
-	Diff func(old, now []byte, public bool) string
 	// Logger gets every record; nil discards them.
 	Logger *slog.Logger
 }
@@ -81,16 +69,16 @@ func Load(opts Options) (*Set, error) {
 		return nil, err
 	}
 	set := &Set{}
-	sources := map[[3]string]*source{}
+	templates := &templates{dir: opts.templateDir()}
 	for _, name := range names {
-		res, err := load(name, &opts, sources)
+		res, err := load(name, &opts, templates)
 		if err != nil {
-			set.Broken = append(set.Broken, Broken{strings.TrimSuffix(filepath.Base(name), ".toml"), name, err})
+			set.Broken = append(set.Broken, Broken{resourceName(&opts, name), name, err})
 			continue
 		}
 		set.Resources = append(set.Resources, res)
 	}
-	set.rejectSharedDests()
+	set.rejectSharedDests(opts.DestDir)
 	for _, res := range set.Resources {
 		res.doc = nil
 		if slices.Contains(res.Paths, "/") {
@@ -100,30 +88,75 @@ func Load(opts Options) (*Set, error) {
 	return set, nil
 }
 
+// resourceName returns the name of the resource that the file name declares.
+func resourceName(opts *Options, name string) string {
+	rel, err := filepath.Rel(filepath.Join(opts.ConfDir, "conf.d"), name)
+	if err != nil || !filepath.IsLocal(rel) {
+		rel = filepath.Base(name)
+	}
+	return strings.TrimSuffix(filepath.ToSlash(rel), ".toml")
+}
+
+// resourceFiles returns the resource files below dir, in their order.
 func resourceFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		hidden := path != dir && strings.HasPrefix(entry.Name(), ".")
+		switch {
+		case err != nil:
+			return err
+		case hidden && entry.IsDir():
+			return fs.SkipDir
+		case !hidden && !entry.IsDir() && strings.HasSuffix(entry.Name(), ".toml"):
+			names = append(names, path)
+		}
+		return nil
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: the folder %s does not exist: create it, or name another one with -confdir", ErrNoResources, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read resource files: %w", err)
 	}
-	var names []string
-	for _, entry := range entries {
-		name := entry.Name()
-		if strings.HasSuffix(name, ".toml") && !strings.HasPrefix(name, ".") && !entry.IsDir() {
-			names = append(names, filepath.Join(dir, name))
-		}
-	}
 	if len(names) == 0 {
 		return nil, fmt.Errorf("%w: there is no file *.toml in %s", ErrNoResources, dir)
 	}
+	slices.SortFunc(names, compareFiles)
 	return names, nil
 }
 
-// load reads one resource file and its template. Templates are parsed once
-// and shared through sources.
-func load(name string, opts *Options, sources map[[3]string]*source) (*Resource, error) {
+func compareFiles(a, b string) int { return strings.Compare(a, b) }
+
+// templates are the sources of one Load.
+type templates struct {
+	dir       string
+	libraries map[[2]string]*library // by delimiters
+	sources   map[[3]string]*source  // by name and delimiters
+}
+
+func (t *templates) source(res *Resource) (*source, error) {
+	delimiters := [2]string{res.left, res.right}
+	key := [3]string{res.Src, res.left, res.right}
+	if s := t.sources[key]; s != nil {
+		return s, nil
+	}
+	if t.sources == nil {
+		t.libraries, t.sources = map[[2]string]*library{}, map[[3]string]*source{}
+	}
+	lib := t.libraries[delimiters]
+	if lib == nil {
+		lib = newLibrary(t.dir, res.left, res.right)
+		t.libraries[delimiters] = lib
+	}
+	s, err := newSource(lib, res.Src)
+	if err == nil {
+		t.sources[key] = s
+	}
+	return s, err
+}
+
+// load reads one resource file and its template.
+func load(name string, opts *Options, templates *templates) (*Resource, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read resource file: %w", err)
@@ -132,29 +165,28 @@ func load(name string, opts *Options, sources map[[3]string]*source) (*Resource,
 	if err != nil {
 		return nil, err
 	}
-	key := [3]string{res.Src, res.left, res.right}
-	if sources[key] == nil {
-		parsed, err := parseSource(opts.templateDir(), res.Src, res.left, res.right)
-		if errors.Is(err, errNoTemplate) {
-			return nil, res.doc.Errorf([]string{"template", "src"}, "%w", err)
-		}
-		if err != nil {
-			return nil, err
-		}
-		sources[key] = parsed
+	res.source, err = templates.source(res)
+	if errors.Is(err, errNoTemplate) {
+		return nil, res.doc.Errorf([]string{"template", "src"}, "%w", err)
 	}
-	res.source = sources[key]
+	if err != nil {
+		return nil, err
+	}
 	return res, nil
 }
 
-// rejectSharedDests takes out the resources that would fight over one file.
-func (s *Set) rejectSharedDests() {
-	byDest := map[string][]*Resource{}
+// rejectSharedDests takes out the resources that would fight over one file,
+// whatever they call it.
+func (s *Set) rejectSharedDests(root string) {
+	byFile := map[string][]*Resource{}
+	leadsTo := map[*Resource]string{}
 	for _, res := range s.Resources {
-		byDest[res.Dest] = append(byDest[res.Dest], res)
+		where := leadTo(res.Dest, root)
+		leadsTo[res] = where
+		byFile[where] = append(byFile[where], res)
 	}
 	s.Resources = slices.DeleteFunc(s.Resources, func(res *Resource) bool {
-		same := byDest[res.Dest]
+		same := byFile[leadsTo[res]]
 		if len(same) == 1 {
 			return false
 		}
@@ -162,9 +194,22 @@ func (s *Set) rejectSharedDests() {
 		if other == res {
 			other = same[1]
 		}
-		s.Broken = append(s.Broken, Broken{res.Name, res.File, res.doc.Errorf([]string{"template", "dest"},
-			"dest %q is also the dest of %s: one file can have one resource only", res.Dest, other.File)})
+		err := res.doc.Errorf([]string{"template", "dest"}, "dest %q is also the dest of %s: one file can have one resource only", res.Dest, other.File)
+		if res.Dest != other.Dest {
+			err = res.doc.Errorf([]string{"template", "dest"}, "dest %q leads to %s, as does dest %q of %s: one file can have one resource only",
+				res.Dest, leadsTo[res], other.Dest, other.File)
+		}
+		s.Broken = append(s.Broken, Broken{res.Name, res.File, err})
 		return true
 	})
 	slices.SortFunc(s.Broken, func(a, b Broken) int { return compareFiles(a.File, b.File) })
+}
+
+// leadTo returns the file that dest leads to when all links are followed.
+func leadTo(dest, root string) string {
+	target, err := install.Resolve(dest, root)
+	if err != nil {
+		return dest // applying it says why
+	}
+	return target
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"text/template"
 	"text/template/parse"
@@ -16,20 +14,24 @@ import (
 	"pc4patroni/funcs"
 )
 
+// ErrMistake is wrapped by the error of a rendering that no change of the keys
+// can mend: a field that does not exist, or a template that is not there.
+var ErrMistake = errors.New("mistake in a template")
+
 // maxIncludes bounds how deeply templates include one another.
 const maxIncludes = 100
 
-// A source is a template with all that it includes, parsed once and shared by
-// every resource that uses it. Several goroutines may execute it at once: each
-// execution borrows an instance of its own, because functions are bound to
+// A source is a template with all that it may include, parsed once and shared
+// by every resource that uses it. Several goroutines may execute it at once:
+// each execution borrows an instance of its own, because functions are bound to
 // what one execution sees.
 type source struct {
-	dir         string // the folder of the templates
-	name        string // slash-separated, below dir
-	left, right string // delimiters
-	trees       map[string]*parse.Tree
-	calls       map[string]bool   // the functions that the trees call
-	digest      [sha256.Size]byte // of all that was read
+	dir      string // the folder of the templates
+	name     string // slash-separated, below dir
+	trees    map[string]*parse.Tree
+	calls    map[string]bool          // the functions that are called; nil is all
+	computed map[string]*templateFile // what may be included by a computed name
+	digest   [sha256.Size]byte        // of all that was read
 
 	mu   sync.Mutex
 	idle []*instance
@@ -42,100 +44,66 @@ type instance struct {
 	includes int
 }
 
-// parseSource reads and parses the template name below dir and, recursively,
-// the templates that it includes by a literal name.
-func parseSource(dir, name, left, right string) (*source, error) {
-	s := &source{dir: dir, name: name, left: left, right: right, trees: map[string]*parse.Tree{}}
-	hash := sha256.New()
-	scratch := s.newInstance()
+// newSource gathers the template name and, recursively, the templates that it
+// includes by a literal name. Of two that define the same, the first counts.
+func newSource(lib *library, name string) (*source, error) {
+	s := &source{dir: lib.dir, name: name, trees: map[string]*parse.Tree{}, calls: map[string]bool{}}
+	digest := sha256.New()
+	computes := false
 	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
-		if scratch.root.Lookup(queue[0]) != nil {
+		if s.trees[queue[0]] != nil {
 			continue
 		}
-		text, err := readTemplate(dir, queue[0])
-		if err != nil {
-			return nil, err
+		f := lib.file(queue[0])
+		if f.err != nil {
+			return nil, f.err
 		}
-		fmt.Fprintf(hash, "%d %s %d ", len(queue[0]), queue[0], len(text))
-		hash.Write(text)
-		if err := scratch.parse(s, queue[0], string(text)); err != nil {
-			return nil, err
-		}
-		for _, t := range scratch.root.Templates() {
-			if s.trees[t.Name()] == nil && t.Tree != nil {
-				s.trees[t.Name()] = t.Tree
-				queue = append(queue, included(t.Tree.Root)...)
+		fmt.Fprintf(digest, "%q %x ", queue[0], f.digest)
+		for name, tree := range f.trees {
+			if s.trees[name] == nil {
+				s.trees[name] = tree
 			}
 		}
+		maps.Copy(s.calls, f.calls)
+		queue = append(queue, f.includes...)
+		computes = computes || f.computes
 	}
-	s.calls = map[string]bool{}
-	for _, tree := range s.trees {
-		called(tree.Root, s.calls)
+	if computes {
+		var err error
+		if s.computed, err = lib.all(); err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoTemplate, err)
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.computed)) {
+			fmt.Fprintf(digest, "%q %x ", name, s.computed[name].digest)
+		}
+		s.calls = nil
 	}
-	hash.Sum(s.digest[:0])
+	digest.Sum(s.digest[:0])
 	return s, nil
 }
 
-// errNoTemplate is wrapped by the error of a template that cannot be read.
-var errNoTemplate = errors.New("read template")
-
-// readTemplate reads the template name below dir, which it must not leave.
-func readTemplate(dir, name string) ([]byte, error) {
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if !filepath.IsLocal(strings.TrimLeft(name, "/")) {
-		return nil, fmt.Errorf("%w: %q is not below %s", errNoTemplate, name, dir)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoTemplate, err)
-	}
-	return text, nil
-}
-
-// newInstance returns an instance that holds everything parsed so far. Once all
-// is parsed it has the functions that are called and no others: text/template
-// keeps them twice, and of some hundreds few are called. Where something is
-// included, more may be parsed at any time.
+// newInstance returns an instance with the functions that are called and no
+// others: text/template keeps them twice, and of some hundreds few are called.
 func (s *source) newInstance() *instance {
 	in := &instance{env: &funcs.Env{}}
 	functions := funcs.Map(in.env)
 	functions["include"] = func(name string, data ...any) (string, error) { return in.include(s, name, data) }
-	if s.calls != nil && !s.calls["include"] {
+	if s.calls != nil {
 		maps.DeleteFunc(functions, func(name string, _ any) bool { return !s.calls[name] })
 	}
-	in.root = template.New(s.name).Delims(s.left, s.right).Funcs(functions)
-	for name, tree := range s.trees {
-		// AddParseTree fails only for a template that has been executed.
-		template.Must(in.root.AddParseTree(name, tree))
-	}
+	in.root = template.New(s.name).Funcs(functions)
+	in.add(s.trees)
 	return in
 }
 
-func (in *instance) parse(s *source, name, text string) error {
-	t := in.root
-	if name != s.name {
-		t = in.root.New(name)
+// add makes trees callable, but for those whose names are taken.
+func (in *instance) add(trees map[string]*parse.Tree) {
+	for name, tree := range trees {
+		if t := in.root.Lookup(name); t == nil || t.Tree == nil {
+			// It fails only for a template that has been executed.
+			template.Must(in.root.AddParseTree(name, tree))
+		}
 	}
-	_, err := t.Parse(text)
-	if err != nil {
-		return in.explain(s, err, functionNames(in))
-	}
-	if t.Tree == nil {
-		// A file of nothing but spaces and definitions leaves no tree, but
-		// must render as an empty file and not as an incomplete template.
-		_, err = t.AddParseTree(name, &parse.Tree{Name: name, Root: &parse.ListNode{NodeType: parse.NodeList}})
-	}
-	return err
-}
-
-func functionNames(in *instance) map[string]any {
-	names := funcs.Map(in.env)
-	names["include"] = nil
-	for _, builtin := range []string{"and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or",
-		"print", "printf", "println", "slice", "urlquery", "block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"} {
-		names[builtin] = nil
-	}
-	return names
 }
 
 // include executes a template of the set, or a file below the folder, with
@@ -145,18 +113,18 @@ func (in *instance) include(s *source, name string, data []any) (string, error) 
 		return "", fmt.Errorf("include takes a name and one value, got %d values: use dict or list to pass several", len(data))
 	}
 	if in.includes >= maxIncludes {
-		return "", fmt.Errorf("include %q: more than %d includes inside one another: does it include itself?", name, maxIncludes)
+		return "", &templateError{text: fmt.Sprintf("include %q: more than %d includes inside one another: does it include itself?", name, maxIncludes), mistake: true}
 	}
 	t := in.root.Lookup(name)
 	if t == nil {
-		// The name was computed, so that it could not be read beforehand.
-		text, err := readTemplate(s.dir, name)
-		if err != nil {
-			return "", err
+		f := s.computed[name]
+		if f == nil {
+			return "", fmt.Errorf("include %q: there was no such template below %s when the configuration was read", name, s.dir)
 		}
-		if err := in.parse(s, name, string(text)); err != nil {
-			return "", err
+		if f.err != nil {
+			return "", f.err
 		}
+		in.add(f.trees)
 		t = in.root.Lookup(name)
 	}
 	in.includes++
@@ -170,19 +138,21 @@ func (in *instance) include(s *source, name string, data []any) (string, error) 
 	return out.String(), err
 }
 
-// execute renders the template with what prepare puts into the environment.
-// The buffer's content is the caller's to keep.
-func (s *source) execute(prepare func(*funcs.Env), after func(*funcs.Env)) ([]byte, error) {
+// Render executes the resource's template with what env holds, and sets
+// env.UsedTime. The bytes are the caller's to keep. It may be called by several
+// goroutines, each with an env of its own.
+func (res *Resource) Render(env *funcs.Env) ([]byte, error) {
+	s := res.source
 	in := s.borrow()
-	prepare(in.env)
-	var out bytes.Buffer
+	defer s.giveBack(in)
+	*in.env = *env
 	in.includes = 0
+	var out bytes.Buffer
 	err := in.root.Execute(&out, nil)
-	after(in.env)
+	env.UsedTime = in.env.UsedTime
 	*in.env = funcs.Env{}
-	s.giveBack(in)
 	if err != nil {
-		return nil, in.explain(s, err, nil)
+		return nil, explain(s.dir, err, nil)
 	}
 	return out.Bytes(), nil
 }

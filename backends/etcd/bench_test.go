@@ -22,20 +22,11 @@ func BenchmarkEvent(b *testing.B) {
 		if ranges == 0 {
 			name = "clientv3"
 		}
-		for _, grouped := range []bool{true, false} {
-			if !grouped && ranges < 1000 {
-				continue
-			}
-			full := name
-			if !grouped {
-				full += "/groups=1000"
-			}
-			b.Run(full, func(b *testing.B) { benchmarkEvent(b, ranges, grouped) })
-		}
+		b.Run(name, func(b *testing.B) { benchmarkEvent(b, ranges) })
 	}
 }
 
-func benchmarkEvent(b *testing.B, ranges int, grouped bool) {
+func benchmarkEvent(b *testing.B, ranges int) {
 	s := etcdtest.Start(b)
 	var paths []string
 	for i := range max(ranges, 1) {
@@ -62,28 +53,17 @@ func benchmarkEvent(b *testing.B, ranges int, grouped bool) {
 		}()
 	} else {
 		c := newClient(b, Config{Nodes: []string{s.URL()}})
-		snap, err := c.Load(ctx, paths)
-		if err != nil {
-			b.Fatal(err)
-		}
-		groups := [][]string{paths}
-		if !grouped {
-			groups = nil
-			for _, p := range paths {
-				groups = append(groups, []string{p})
-			}
-		}
 		ready := make(chan struct{}, 1)
 		go func() {
 			defer close(ended)
-			c.FollowGroups(ctx, groups, snap.Version, func(batch backends.Batch) error {
-				if len(batch.Changes) > 0 {
-					arrived <- time.Now()
-				} else {
+			c.Watch(ctx, from("", paths...), 0, func(updates []backends.Update) error {
+				if len(updates) == 0 {
 					select {
 					case ready <- struct{}{}:
 					default:
 					}
+				} else if updates[0].Keys == nil {
+					arrived <- time.Now()
 				}
 				return nil
 			})
@@ -116,8 +96,8 @@ func BenchmarkLoad(b *testing.B) {
 			}
 			for b.Loop() {
 				c := newClient(b, Config{Nodes: []string{s.URL()}})
-				if n := len(load(b, c, paths...).Values); n != 6*clusters {
-					b.Fatalf("%d keys", n)
+				if keys, _ := load(b, c, paths...); len(keys) != 6*clusters {
+					b.Fatalf("%d keys", len(keys))
 				}
 				c.Close()
 			}

@@ -1,14 +1,17 @@
-// Package etcd reads and follows keys in etcd (API v3, servers from 3.4 on).
+// Package etcd reads and watches keys in etcd (API v3, servers from 3.4 on).
 //
-// Load reads all that is asked for at one revision, in pages and with few
-// round trips; Follow watches it from there over a single stream. Neither
-// retries by itself what the caller must decide about. Package
-// clientv3 makes the connections and balances between the nodes; its watcher is
-// not used, because it reconnects in silence, and an etcd that came back with
-// another history or a lower revision must not pass unnoticed.
+// A path is one range of keys. Load reads ranges in pages at one revision, with
+// few round trips. Watch (watch.go) follows each range with one watcher, all on
+// a single stream: it resumes where the caller was (resume.go), delivers every
+// event when it arrives, and reads everything in full now and then beside the
+// watch (resync.go).
 //
-// The user that Config names needs read permission on what lies below the paths
-// and on nothing else.
+// Package clientv3 makes the connections and balances between the nodes. Its
+// watcher is not used, because it reconnects in silence, and an etcd that came
+// back with another history or a lower revision must not pass unnoticed.
+//
+// The user that Config names needs read permission on what the paths cover and
+// on nothing else.
 package etcd
 
 import (
@@ -16,34 +19,59 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"net"
 	"sync"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/keepalive"
 
 	"pc4patroni/backends"
+)
+
+const (
+	// keepaliveTime and keepaliveTimeout close a connection whose far side is
+	// gone after 13 s at most. etcd answers pings more frequent than every 5 s
+	// by hanging up, and gRPC allows no less than 10 s.
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 3 * time.Second
 )
 
 // errClosed ends calls under way when the client is closed.
 var errClosed = errors.New("the etcd client is closed")
 
 // Client is a connection to one etcd cluster. It is made when it is first
-// needed, and made anew after it broke.
+// needed and lives as long as the Client: gRPC reconnects it.
 type Client struct {
-	cfg   Config
-	nodes []string      // empty when DNS is asked
-	certs *certificates // nil if there are no TLS options
-	log   *slog.Logger
+	cfg      Config
+	certs    *certificates
+	failures *failures
+	token    *token
 
-	// dialing is held, by a value in it, by whoever makes a session.
+	// dialing is held, by a value in it, by whoever connects.
 	dialing chan struct{}
 
-	mu      sync.Mutex
-	current *session // nil before the first use and after a failure
-	closed  bool
-	calls   map[*call]bool
-	under   sync.WaitGroup // calls under way
-}
+	// Set by the first connect, under dialing, and never changed.
+	client *clientv3.Client
+	conn   *grpc.ClientConn
+	kv     pb.KVClient
+	watch  pb.WatchClient
+	auth   pb.AuthClient
+	// nodes are the URLs of the nodes, guarded by dialing: DNS may change them.
+	nodes []string
 
-// call is one Load or Follow under way.
-type call struct{ cancel context.CancelCauseFunc }
+	life context.Context // over when the client is closed
+	end  context.CancelCauseFunc
+	mu   sync.Mutex // orders begin and Close
+	// under counts the calls under way.
+	under sync.WaitGroup
+}
 
 var _ backends.Backend = (*Client)(nil)
 
@@ -53,47 +81,30 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	cfg.DialTimeout, cfg.RequestTimeout, cfg.Silence = cfg.timeouts()
+	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("configure etcd: %w", err)
 	}
-	c := &Client{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		dialing: make(chan struct{}, 1),
-		calls:   map[*call]bool{},
-	}
-	var err error
-	if !cfg.usesSRV() {
-		if c.nodes, err = cfg.nodes(); err != nil {
-			return nil, fmt.Errorf("configure etcd: %w", err)
-		}
-	}
-	// The files are read even where every node is http: a mistake in them
-	// should not wait for the day when the nodes change.
-	if c.certs, err = newCertificates(cfg); err != nil {
+	certs, err := newCertificates(cfg)
+	if err != nil {
 		return nil, fmt.Errorf("configure etcd: %w", err)
 	}
-	if opt := cfg.tlsOption(); opt != "" && len(c.nodes) > 0 && scheme(c.nodes[0]) == "http" {
-		c.log.Warn("TLS option has no effect, the nodes are http", "option", opt, "node", c.nodes[0])
-	}
+	c := &Client{cfg: cfg, certs: certs, failures: &failures{}, token: newToken(), dialing: make(chan struct{}, 1)}
+	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
 
 // Close ends the calls under way and closes the connection.
 func (c *Client) Close() error {
 	c.mu.Lock()
-	c.closed = true
-	for call := range c.calls {
-		call.cancel(errClosed)
-	}
+	c.end(errClosed)
 	c.mu.Unlock()
 	c.under.Wait()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current != nil {
-		c.current.close()
-		c.current = nil
+	c.dialing <- struct{}{}
+	defer func() { <-c.dialing }()
+	if c.client != nil {
+		// What Close reports is that the client's context is over, always.
+		_ = c.client.Close()
 	}
 	return nil
 }
@@ -103,65 +114,100 @@ func (c *Client) Close() error {
 func (c *Client) begin(ctx context.Context) (context.Context, func(), error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.life.Err() != nil {
 		return nil, nil, errClosed
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	k := &call{cancel}
-	c.calls[k] = true
 	c.under.Add(1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	detach := context.AfterFunc(c.life, func() { cancel(errClosed) })
 	return ctx, func() {
+		detach()
 		cancel(nil)
-		c.mu.Lock()
-		delete(c.calls, k)
-		c.mu.Unlock()
 		c.under.Done()
 	}, nil
 }
 
-// acquire returns the current session, or makes one and says that it is fresh.
-// The caller must release it.
-func (c *Client) acquire(ctx context.Context) (s *session, fresh bool, err error) {
+// connect makes the connection, or has one that is in gRPC's backoff tried
+// again, and returns the number of nodes. It does not wait for a new
+// connection: the first request does.
+func (c *Client) connect(ctx context.Context) (nodes int, err error) {
 	select {
 	case c.dialing <- struct{}{}:
 	case <-ctx.Done():
-		return nil, false, over(ctx)
+		return 0, over(ctx)
 	}
 	defer func() { <-c.dialing }()
-	c.mu.Lock()
-	if s := c.current; s != nil {
-		s.users++
-		c.mu.Unlock()
-		return s, false, nil
+	if c.conn != nil && c.conn.GetState() != connectivity.TransientFailure {
+		return len(c.nodes), nil
 	}
-	c.mu.Unlock()
-	nodes := c.nodes
-	if len(nodes) == 0 {
-		if nodes, err = c.cfg.endpoints(ctx); err != nil {
-			return nil, false, err
-		}
-		c.log.Debug("etcd nodes found by DNS", "nodes", nodes)
+	found, err := c.cfg.endpoints(ctx)
+	switch {
+	case err != nil && c.conn == nil:
+		return 0, err
+	case err != nil:
+		found = c.nodes // DNS is away, too
+	case c.conn == nil:
+		c.nodes = found
+		return len(c.nodes), c.dial()
 	}
-	if s, err = newSession(c.cfg, nodes, c.certs); err != nil {
-		return nil, false, err
+	if scheme(found[0]) != scheme(c.nodes[0]) {
+		return 0, fmt.Errorf("connect to etcd: DNS turned from %s to %s: restart the program if that is right", scheme(c.nodes[0]), scheme(found[0]))
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.users = 1
-	c.current = s
-	return s, true, nil
+	c.nodes = found
+	c.redial(ctx)
+	return len(c.nodes), nil
 }
 
-// release gives back what acquire returned. With broken set nobody else will
-// get this session: the next call connects anew.
-func (c *Client) release(s *session, broken bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s.users--
-	if broken && c.current == s {
-		c.current = nil
+func (c *Client) dial() error {
+	c.cfg.Logger.Debug("etcd nodes", "nodes", c.nodes)
+	creds := &transport{failures: c.failures}
+	if scheme(c.nodes[0]) == "https" {
+		creds.certs = c.certs
 	}
-	if s.users == 0 && c.current != s {
-		s.close()
+	dialer := &net.Dialer{Timeout: c.cfg.DialTimeout}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: c.nodes,
+		// clientv3 would retry a request a hundred times, and each time that a
+		// token is not accepted, although it does not know the password.
+		MaxUnaryRetries: 1,
+		Logger:          zap.NewNop(),
+		DialOptions: []grpc.DialOption{
+			grpc.WithTransportCredentials(creds),
+			grpc.WithPerRPCCredentials(c.token),
+			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
+				conn, err := dialer.DialContext(ctx, "tcp", addr)
+				if err != nil {
+					c.failures.add(addr, err)
+				}
+				return conn, err
+			}),
+			grpc.WithConnectParams(grpc.ConnectParams{
+				MinConnectTimeout: c.cfg.DialTimeout,
+				Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			}),
+			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+			// A page of keys may be large; etcd itself sets no limit.
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("configure etcd: %w", err)
 	}
+	c.client, c.conn = client, client.ActiveConnection()
+	c.kv, c.watch, c.auth = pb.NewKVClient(c.conn), pb.NewWatchClient(c.conn), pb.NewAuthClient(c.conn)
+	return nil
+}
+
+// redial ends gRPC's backoff and waits until a node is connected or all have
+// failed again. Without it a request would fail with what was true long ago.
+func (c *Client) redial(ctx context.Context) {
+	// Longer than an attempt, so that those that time out have done so.
+	ctx, cancel := context.WithTimeout(ctx, 2*c.cfg.DialTimeout)
+	defer cancel()
+	c.failures.restart(len(c.nodes), cancel)
+	if c.cfg.usesSRV() {
+		c.client.SetEndpoints(c.nodes...)
+	}
+	c.conn.ResetConnectBackoff()
+	c.conn.WaitForStateChange(ctx, connectivity.TransientFailure)
 }

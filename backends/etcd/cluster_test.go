@@ -3,7 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
-	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,41 +12,44 @@ import (
 	"pc4patroni/backends/etcd/etcdtest"
 )
 
-// mirror keeps a copy of the keys as the program does: load, follow, and when
-// that ends, again.
+// mirror keeps a copy of the keys as the program does: it watches, and when
+// that ends, it watches on from the version that it has.
 type mirror struct {
 	t       testing.TB
 	mu      sync.Mutex
-	values  map[string]string
-	loads   int
+	keys    map[string]string
+	version backends.Version
+	full    int // full states
 	errs    []error
 	changed chan struct{}
 }
 
-func newMirror(t testing.TB, c *Client, paths ...string) *mirror {
+func newMirror(t testing.TB, c *Client, path string) *mirror {
 	t.Helper()
 	m := &mirror{t: t, changed: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() {
 		for ctx.Err() == nil {
-			snap, err := c.Load(ctx, paths)
-			if err == nil {
-				m.update(func() { m.values, m.loads = maps.Clone(snap.Values), m.loads+1 })
-				err = c.Follow(ctx, paths, snap.Version, func(b backends.Batch) error {
-					m.update(func() {
-						for _, ch := range b.Changes {
-							if ch.Deleted {
-								delete(m.values, ch.Key)
-							} else {
-								m.values[ch.Key] = ch.Value
-							}
-						}
-					})
-					return nil
-				})
-			}
-			m.update(func() { m.errs = append(m.errs, err) })
+			err := c.Watch(ctx, from(m.version, path), 0, func(updates []backends.Update) error {
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				for _, u := range updates {
+					m.version = u.Version
+					if u.Keys != nil {
+						m.keys, m.full = u.Keys, m.full+1
+					}
+					for _, ch := range u.Changes {
+						m.keys[ch.Key] = ch.Value
+					}
+				}
+				close(m.changed)
+				m.changed = make(chan struct{})
+				return nil
+			})
+			m.mu.Lock()
+			m.errs = append(m.errs, err)
+			m.mu.Unlock()
 			select {
 			case <-time.After(10 * time.Millisecond):
 			case <-ctx.Done():
@@ -56,16 +59,12 @@ func newMirror(t testing.TB, c *Client, paths ...string) *mirror {
 	t.Cleanup(func() {
 		cancel()
 		done.Wait()
+		if m.full != 1 {
+			t.Errorf("%d full states, want the first one only; errors: %v", m.full, m.errs)
+		}
 	})
+	m.await("ready", "")
 	return m
-}
-
-func (m *mirror) update(do func()) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	do()
-	close(m.changed)
-	m.changed = make(chan struct{})
 }
 
 // await waits until key has that value.
@@ -74,9 +73,9 @@ func (m *mirror) await(key, value string) {
 	deadline := time.After(patience)
 	for {
 		m.mu.Lock()
-		got, changed, errs := m.values[key], m.changed, m.errs
+		got, first, changed, errs := m.keys[key], m.full > 0, m.changed, m.errs
 		m.mu.Unlock()
-		if got == value {
+		if got == value && first {
 			return
 		}
 		select {
@@ -121,13 +120,13 @@ func TestPartitionedMember(t *testing.T) {
 				victim = cl.Leader()
 			}
 			alone := newClient(t, Config{Nodes: []string{victim.URL()}, RequestTimeout: 2 * time.Second})
-			f := follow(t, alone, load(t, alone, "/").Version, "/")
+			w := watchPaths(t, alone, from("", "/")...)
 			m := newMirror(t, newClient(t, Config{Nodes: cl.URLs(), RequestTimeout: 2 * time.Second}), "/")
 			victim.Isolate()
 
 			// Who knows this member only loses the watch and cannot read.
-			if got := f.lost(); got != backends.ReasonConnection {
-				t.Errorf("lost for %s, want %s: %v", got, backends.ReasonConnection, f.err)
+			if err := w.wait(); !strings.Contains(err.Error(), "watch etcd: ") && !strings.Contains(err.Error(), "ask etcd: ") {
+				t.Errorf("Watch ended with %v", err)
 			}
 			_, err := alone.Load(t.Context(), []string{"/"})
 			if err == nil {
@@ -136,10 +135,8 @@ func TestPartitionedMember(t *testing.T) {
 			if errors.Is(err, backends.ErrDenied) {
 				t.Errorf("Load: %v wraps ErrDenied", err)
 			}
-			err = alone.Follow(t.Context(), []string{"/"}, backends.Version{Store: 1}, nil)
-			var lost *backends.Lost
-			if err == nil || errors.As(err, &lost) {
-				t.Errorf("Follow at a member that is cut off: %v", err)
+			if err := alone.Watch(t.Context(), from("", "/"), 0, nil); err == nil {
+				t.Error("a member that is cut off is watched")
 			}
 
 			// Who knows all of them goes on with the others.
@@ -153,8 +150,9 @@ func TestPartitionedMember(t *testing.T) {
 			m.await("/a", "1")
 
 			victim.Rejoin()
-			f = follow(t, alone, loadEventually(t, alone, "/").Version, "/")
-			f.revision(other.Put("/a", "2"))
+			other.Put("/a", "2")
+			w = w.again(alone)
+			w.value("/", "/a", "2")
 			m.await("/a", "2")
 		})
 	}

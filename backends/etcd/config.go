@@ -3,18 +3,16 @@ package etcd
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
+
+	"pc4patroni/backends"
 )
 
 // Config says which etcd to use and how. The zero value of a field is its
@@ -30,10 +28,10 @@ type Config struct {
 
 	// SRVDomain asks DNS for the members, and takes the place of Nodes. The
 	// first of these names with an answer counts: _etcd-client-ssl._tcp.DOMAIN
-	// (which means https) and _etcd-client._tcp.DOMAIN (http), as etcd itself
-	// has them, the first only if Scheme is not http and the second only if it is
-	// not https; then _etcd._tcp.DOMAIN and _etcdv3._tcp.DOMAIN, which confd
-	// looks for, with the scheme as for Nodes.
+	// (which means https, and is left out if Scheme is http) and
+	// _etcd-client._tcp.DOMAIN (http, and left out if Scheme is https or a TLS
+	// option is given), as etcd itself has them; then _etcd._tcp.DOMAIN and
+	// _etcdv3._tcp.DOMAIN, which confd looks for, with the scheme as for Nodes.
 	SRVDomain string
 	// SRVRecord is the full name of an SRV record, asked for as it is, and
 	// takes the place of Nodes and SRVDomain.
@@ -60,41 +58,22 @@ type Config struct {
 	// DialTimeout bounds each attempt to connect to a node, RequestTimeout each
 	// request. Both are 5 s by default.
 	DialTimeout, RequestTimeout time.Duration
-	// Silence is how long Follow bears to hear nothing from etcd before it
-	// gives up, 15 s by default. It notices up to a third later.
+	// Silence is how long Watch bears to hear nothing from etcd before it
+	// gives up, 15 s by default. It notices up to a third later, and every
+	// third it asks for a sign of life.
 	Silence time.Duration
 
 	// Logger gets what is worth knowing and no error tells; nil drops it.
-	Logger *slog.Logger `json:"-"`
+	Logger *slog.Logger
 	// LookupSRV is how SRV records are found, net.DefaultResolver by default.
-	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) `json:"-"`
+	LookupSRV func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 }
 
-// Key is the same for configurations that can share one Client: those that
-// differ at most in the order of the nodes, in Logger and in LookupSRV. It does
-// not reveal the password, but it can be used to guess it: do not log it.
-func (c Config) Key() string {
-	plain := c
-	plain.BasicAuth = false
-	if nodes, err := c.nodes(); err == nil {
-		slices.Sort(nodes)
-		plain.Nodes = slices.Compact(nodes)
-		plain.Scheme = ""
-	}
-	if c.usesSRV() {
-		plain.Nodes, plain.Scheme = nil, c.Scheme
-	}
-	plain.DialTimeout, plain.RequestTimeout, plain.Silence = c.timeouts()
-	text, err := json.Marshal(plain)
-	if err != nil {
-		panic(err) // strings, durations and booleans cannot fail
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-func (c Config) timeouts() (dial, request, silence time.Duration) {
-	return cmp.Or(c.DialTimeout, 5*time.Second), cmp.Or(c.RequestTimeout, 5*time.Second), cmp.Or(c.Silence, 15*time.Second)
+func (c Config) withDefaults() Config {
+	c.DialTimeout = cmp.Or(c.DialTimeout, 5*time.Second)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, 5*time.Second)
+	c.Silence = cmp.Or(c.Silence, backends.Silence/2)
+	return c
 }
 
 func (c Config) usesSRV() bool { return c.SRVDomain != "" || c.SRVRecord != "" }
@@ -132,9 +111,16 @@ func (c Config) validate() error {
 	default:
 		return fmt.Errorf("scheme %q: must be http or https", c.Scheme)
 	}
+	if opt := c.tlsOption(); opt != "" && c.Scheme == "http" {
+		return fmt.Errorf("scheme http and %s contradict each other: leave one out", opt)
+	}
 	if !c.usesSRV() {
-		if _, err := c.nodes(); err != nil {
+		nodes, err := c.nodes()
+		if err != nil {
 			return err
+		}
+		if opt := c.tlsOption(); opt != "" && scheme(nodes[0]) == "http" {
+			return fmt.Errorf("node %s is plain http, but %s is set: write https:// or leave out the TLS options", nodes[0], opt)
 		}
 	}
 	switch {
@@ -241,7 +227,8 @@ func parseNode(node, defaultScheme string) (string, error) {
 	return u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port), nil
 }
 
-// redact hides whatever stands before an @ in a URL.
+// redact hides whatever stands before the last @ of a URL: a password may hold
+// an @ of its own.
 func redact(node string) string {
 	s, rest, ok := strings.Cut(node, "://")
 	if !ok {
@@ -249,8 +236,8 @@ func redact(node string) string {
 	} else {
 		s += "://"
 	}
-	if _, after, ok := strings.Cut(rest, "@"); ok {
-		rest = "xxx@" + after
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		rest = "xxx" + rest[at:]
 	}
 	return s + rest
 }

@@ -57,6 +57,9 @@ func TestNewRejects(t *testing.T) {
 		{Config{Nodes: []string{"https://a:1", "b:1"}}, "differ in their scheme"},
 		{Config{Nodes: []string{"ftp://a"}}, `node "ftp://a": scheme "ftp" is neither http nor https`},
 		{Config{Nodes: []string{"http://u:secret@a"}}, `node "http://xxx@a" holds a user: set username and password-file instead`},
+		{Config{Nodes: []string{"http://u:sec@secret@a"}}, `node "http://xxx@a" holds a user`},
+		{Config{Nodes: []string{"http://a"}, ClientCAKeys: "ca.pem"}, "node http://a:2379 is plain http, but client-ca-keys is set: write https:// or leave out the TLS options"},
+		{Config{SRVDomain: "a", Scheme: "http", ClientInsecure: true}, "scheme http and client-insecure contradict each other"},
 		{Config{Nodes: []string{"http://u:secret@a:x"}}, `node "http://xxx@a:x" is no URL`},
 		{Config{Nodes: []string{"http://"}}, `node "http://" has no host`},
 		{Config{Nodes: []string{"http://a:2379/v2/keys"}}, "has more than host and port"},
@@ -88,39 +91,5 @@ func TestNewRejects(t *testing.T) {
 		if strings.Contains(err.Error(), "secret") {
 			t.Errorf("New tells the password: %v", err)
 		}
-	}
-}
-
-func TestKey(t *testing.T) {
-	base := Config{Nodes: []string{"http://a:2379", "http://b:2379"}, Username: "batman", Password: "secret"}
-	same := []Config{
-		{Nodes: []string{"b,a"}, Username: "batman", Password: "secret", BasicAuth: true},
-		{Nodes: []string{"http://b", "a:2379", "a"}, Username: "batman", Password: "secret", Silence: 15e9},
-	}
-	for _, c := range same {
-		if c.Key() != base.Key() {
-			t.Errorf("%v does not share a connection with %v", c.Nodes, base.Nodes)
-		}
-	}
-	seen := map[string]int{base.Key(): -1}
-	for i, c := range []Config{
-		{Nodes: []string{"a"}, Username: "batman", Password: "secret"},
-		{Nodes: []string{"a,b"}, Username: "batman", Password: "other"},
-		{Nodes: []string{"a,b"}, Username: "robin", Password: "secret"},
-		{Nodes: []string{"a,b"}},
-		{Nodes: []string{"a,b"}, Scheme: "https"},
-		{Nodes: []string{"a,b"}, ClientCAKeys: "ca.pem"},
-		{SRVDomain: "a"},
-		{SRVDomain: "a", Scheme: "https"},
-		{SRVRecord: "a"},
-		{},
-	} {
-		if j, ok := seen[c.Key()]; ok {
-			t.Errorf("configurations %d and %d share a connection", i, j)
-		}
-		seen[c.Key()] = i
-	}
-	if strings.Contains(base.Key(), "secret") {
-		t.Error("the key tells the password")
 	}
 }

@@ -19,30 +19,31 @@ import (
 	"pc4patroni/backends"
 )
 
+// What becomes of a connection before the far side says its first word, and
+// what to do about it.
 var (
-	errSpeaksTLS   = errors.New("it speaks TLS")
-	errSpeaksHTTP1 = errors.New("it speaks HTTP/1, not gRPC")
+	errSpeaksTLS    = errors.New("it speaks TLS: if it is a TLS port, write https:// and set client-ca-keys")
+	errSpeaksHTTP1  = errors.New("it speaks HTTP/1, not gRPC: is it etcd's client port?")
+	errHungUpOnText = errors.New("it hung up without a word: if it is a TLS port, write https:// and set client-ca-keys")
+	errHungUpOnTLS  = errors.New("it hung up without a word: if it is a port without TLS, write http:// and leave out the TLS options")
+	errNoAnswer     = errors.New("it accepts connections but does not answer")
 )
-
-// hungUp is the end of a connection before the far side said anything.
-type hungUp struct {
-	plain bool // not TLS
-	err   error
-}
-
-func (e *hungUp) Error() string { return "it hung up without a word" }
-func (e *hungUp) Unwrap() error { return e.err }
-
-// isHangUp tells whether err is the far side's end of a connection.
-func isHangUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
 
 // failures is why each node that cannot be talked to cannot. The connections
 // write it, whoever reports an error reads it.
 type failures struct {
 	mu   sync.Mutex
 	last map[string]error // by host:port
+	// all is called once want nodes have failed; nil if nobody waits for that.
+	all  func()
+	want int
+}
+
+// restart forgets everything and has all called once want nodes have failed.
+func (f *failures) restart(want int, all func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last, f.want, f.all = nil, want, all
 }
 
 func (f *failures) add(node string, err error) {
@@ -52,20 +53,24 @@ func (f *failures) add(node string, err error) {
 		f.last = map[string]error{}
 	}
 	f.last[node] = err
+	if f.all != nil && len(f.last) >= f.want {
+		f.all()
+		f.all = nil
+	}
 }
 
 // addConnected is add for what ended a connection that had been made. If we
 // ended it ourselves it was for lack of an answer, unless a better reason is known.
 func (f *failures) addConnected(node string, plain bool, err error) {
 	switch {
-	case isHangUp(err):
-		err = &hungUp{plain, err}
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		err = errHungUpOnTLS
+		if plain {
+			err = errHungUpOnText
+		}
 	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		f.mu.Lock()
-		known := f.last[node] != nil
-		f.mu.Unlock()
-		if known {
+		if f.knows(node) {
 			return
 		}
 		err = errNoAnswer
@@ -73,7 +78,11 @@ func (f *failures) addConnected(node string, plain bool, err error) {
 	f.add(node, err)
 }
 
-var errNoAnswer = errors.New("it accepts connections but does not answer")
+func (f *failures) knows(node string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last[node] != nil
+}
 
 func (f *failures) clear(node string) {
 	f.mu.Lock()
@@ -88,65 +97,47 @@ func (f *failures) none() bool {
 }
 
 // wrap puts what is known about the nodes in place of cause, an error of gRPC
-// that says less.
+// that says less. It tells an access denied only if that is what every node
+// did: otherwise another node may let us in as soon as it is back.
 func (f *failures) wrap(cause error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := &unreachable{cause: cause}
+	if len(f.last) == 0 {
+		return fmt.Errorf("connect to etcd: %w", plainError{cause})
+	}
+	e := &unreachable{causes: []error{cause}}
+	denied := true
+	var parts []string
 	for _, node := range slices.Sorted(maps.Keys(f.last)) {
-		e.nodes = append(e.nodes, node)
-		e.errs = append(e.errs, f.last[node])
+		err := f.last[node]
+		parts = append(parts, node+": "+describe(err))
+		e.causes = append(e.causes, err)
+		denied = denied && rejectsCertificate(err)
+	}
+	e.text = "connect to etcd: " + strings.Join(parts, "; ")
+	if denied {
+		e.causes = append(e.causes, backends.ErrDenied)
 	}
 	return e
 }
 
 // unreachable is the error of a request that reached no node.
 type unreachable struct {
-	nodes []string
-	errs  []error
-	cause error
+	text   string
+	causes []error
 }
 
-func (e *unreachable) Error() string {
-	if len(e.nodes) == 0 {
-		return "connect to etcd: " + plainText(e.cause)
-	}
-	var parts []string
-	for i, node := range e.nodes {
-		parts = append(parts, node+": "+describe(e.errs[i]))
-	}
-	return "connect to etcd: " + strings.Join(parts, "; ")
-}
-
-// Unwrap tells an access denied only if that is what every node did: otherwise
-// another node may let us in as soon as it is back.
-func (e *unreachable) Unwrap() []error {
-	denied := len(e.errs) > 0
-	for _, err := range e.errs {
-		denied = denied && rejectsCertificate(err)
-	}
-	all := append([]error{e.cause}, e.errs...)
-	if denied {
-		all = append(all, backends.ErrDenied)
-	}
-	return all
-}
+func (e *unreachable) Error() string   { return e.text }
+func (e *unreachable) Unwrap() []error { return e.causes }
 
 // describe puts one node's failure into words and says what to do about it.
 func describe(err error) string {
-	var hung *hungUp
 	var op *net.OpError
 	var record tls.RecordHeaderError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var hostname x509.HostnameError
 	switch {
-	case errors.Is(err, errSpeaksTLS), errors.As(err, &hung) && hung.plain:
-		return err.Error() + ": if it is a TLS port, write https:// and set client-ca-keys"
-	case hung != nil:
-		return err.Error() + ": if it is a port without TLS, write http:// and leave out the TLS options"
-	case errors.Is(err, errSpeaksHTTP1):
-		return err.Error() + ": is it etcd's client port?"
 	case errors.As(err, &record):
 		return "it does not speak TLS: if it is a port without TLS, write http:// and leave out the TLS options"
 	case errors.As(err, &hostname):

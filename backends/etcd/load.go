@@ -20,63 +20,105 @@ const (
 	// txnRanges is how many ranges one round trip reads: etcd's default limit of
 	// operations in a transaction.
 	txnRanges = 128
-	// maxRestarts is how often a load begins again because the revision that it
+	// maxRestarts is how often a read begins again because the revision that it
 	// read at was compacted away.
 	maxRestarts = 3
 )
 
-// Load implements [backends.Backend]. All ranges are read in as few round trips
-// as their size allows, at the revision of the first.
-func (c *Client) Load(ctx context.Context, paths []string) (backends.Snapshot, error) {
-	pl, err := newPlan([][]string{paths})
-	if err != nil {
-		return backends.Snapshot{}, err
+// Load implements [backends.Backend]. All that may be read is read in as few
+// round trips as its size allows, at the revision of the first.
+func (c *Client) Load(ctx context.Context, paths []string) ([]backends.Update, error) {
+	if err := checkPaths(paths); err != nil {
+		return nil, err
 	}
 	ctx, end, err := c.begin(ctx)
 	if err != nil {
-		return backends.Snapshot{}, err
+		return nil, err
 	}
 	defer end()
-	for restarts, reconnects := 0, 0; ; {
-		s, fresh, err := c.acquire(ctx)
+	updates := make(map[string]backends.Update, len(paths))
+	for left := slices.Compact(slices.Sorted(slices.Values(paths))); len(left) > 0; {
+		covering, covered := cover(left)
+		left = nil
+		snap, err := c.read(ctx, covering)
 		if err != nil {
-			return backends.Snapshot{}, err
+			return nil, err
 		}
-		l := loader{s: s, values: make(map[string]string)}
-		err = l.run(ctx, pl.ranges)
-		broken := isBroken(err)
-		c.release(s, broken)
-		switch {
-		case err == nil:
-			return backends.Snapshot{Version: l.version, Values: l.values}, nil
-		case ctx.Err() == nil && broken && !fresh && reconnects == 0:
-			// The connection was made long ago and may have died unnoticed,
-			// which says nothing about etcd.
-			reconnects++
-		case ctx.Err() == nil && errors.Is(err, errCompacted) && restarts < maxRestarts:
-			restarts++
-		default:
-			return backends.Snapshot{}, err
+		for _, by := range covering {
+			if snap.denied[by] {
+				updates[by] = backends.Update{Path: by, Denied: c.denied(by)}
+				// What it covers may be allowed.
+				left = append(left, slices.DeleteFunc(covered[by], func(p string) bool { return p == by })...)
+				continue
+			}
+			for _, p := range covered[by] {
+				updates[p] = backends.Update{Path: p, Version: snap.version(), Keys: snap.of(by, p)}
+			}
+		}
+	}
+	all := make([]backends.Update, len(paths))
+	for i, p := range paths {
+		all[i] = updates[p]
+	}
+	return all, nil
+}
+
+// snapshot is what one read found.
+type snapshot struct {
+	cluster  uint64
+	revision int64 // 0 if everything was denied
+	keys     map[string]map[string]string
+	denied   map[string]bool
+}
+
+func (s *snapshot) version() backends.Version { return makeVersion(s.cluster, s.revision) }
+
+// of returns the keys of a path from what was read of a path that covers it.
+func (s *snapshot) of(by, path string) map[string]string {
+	if path == by {
+		return s.keys[by]
+	}
+	return below(path, s.keys[by])
+}
+
+var errCompacted = errors.New("the revision being read was compacted away")
+
+// read reads paths, none of which covers another, at one revision.
+func (c *Client) read(ctx context.Context, paths []string) (*snapshot, error) {
+	for restarts := 0; ; restarts++ {
+		r := reader{c: c, snap: &snapshot{keys: make(map[string]map[string]string, len(paths)), denied: map[string]bool{}}}
+		err := r.all(ctx, paths)
+		if err == nil {
+			return r.snap, nil
+		}
+		if !errors.Is(err, errCompacted) || restarts == maxRestarts {
+			return nil, err
 		}
 	}
 }
 
-// errCompacted is wrapped by the error of a load whose revision is gone.
-var errCompacted = errors.New("the revision being read was compacted away")
-
-// loader is one attempt to read a plan.
-type loader struct {
-	s       *session
-	version backends.Version // zero until the first answer
-	values  map[string]string
+// reader is one attempt to read.
+type reader struct {
+	c    *Client
+	snap *snapshot
 }
 
-// run reads ranges, a batch of them at a time. What is left of a range that did
+// page is what is left to read of a path.
+type page struct {
+	path string
+	keyRange
+}
+
+// all reads paths, a batch of pages at a time. What is left of a path that did
 // not fit its page goes to the end of the queue.
-func (l *loader) run(ctx context.Context, ranges []keyRange) error {
-	for queue := slices.Clone(ranges); len(queue) > 0; {
+func (r *reader) all(ctx context.Context, paths []string) error {
+	var queue []page
+	for _, p := range paths {
+		queue = append(queue, page{p, rangeOf(p)})
+	}
+	for len(queue) > 0 {
 		batch := queue[:min(len(queue), txnRanges)]
-		rest, err := l.batch(ctx, batch)
+		rest, err := r.batch(ctx, batch)
 		if err != nil {
 			return err
 		}
@@ -85,115 +127,82 @@ func (l *loader) run(ctx context.Context, ranges []keyRange) error {
 	return nil
 }
 
-// batch reads one page of each range in one round trip and returns what is left
-// of them. Where that is denied, or more than etcd allows in one request, it
-// does with smaller ones.
-func (l *loader) batch(ctx context.Context, batch []keyRange) (rest []keyRange, err error) {
-	answers, err := l.read(ctx, batch)
-	switch class := classOf(err); {
+// batch reads pages in one round trip and returns what is left of their paths.
+// Where etcd denies that, or allows fewer in one request, it reads them in
+// halves: a transaction is denied as a whole.
+func (r *reader) batch(ctx context.Context, batch []page) (rest []page, err error) {
+	answers, err := r.request(ctx, batch)
+	switch class := classify(err); {
 	case err == nil:
 		for i, a := range answers {
-			rest = append(rest, l.take(batch[i], a)...)
+			rest = append(rest, r.take(batch[i], a)...)
 		}
 		return rest, nil
 	case len(batch) > 1 && (class == forbidden || class == tooManyOps):
-		// A transaction is denied as a whole. Usually it is the optional keys
-		// that may not be read, so they are read apart first.
-		var parts [][]keyRange
-		optional, must := split(batch)
-		if len(optional) > 0 && len(must) > 0 {
-			parts = [][]keyRange{must, optional}
-		} else {
-			parts = [][]keyRange{batch[:len(batch)/2], batch[len(batch)/2:]}
-		}
-		for _, part := range parts {
-			more, err := l.batch(ctx, part)
+		for _, half := range [][]page{batch[:len(batch)/2], batch[len(batch)/2:]} {
+			more, err := r.batch(ctx, half)
 			if err != nil {
 				return nil, err
 			}
 			rest = append(rest, more...)
 		}
 		return rest, nil
-	case class == forbidden && batch[0].optional:
+	case class == forbidden:
+		r.snap.denied[batch[0].path] = true
+		delete(r.snap.keys, batch[0].path)
 		return nil, nil
-	case class == forbidden || class == noUser:
-		return nil, l.s.deny(class, batch[0])
+	case class == noUser:
+		return nil, r.c.noUserError()
 	case class == compacted:
-		return nil, fmt.Errorf("read %s from etcd: %w", batch[0], errCompacted)
+		return nil, fmt.Errorf("read %q from etcd: %w", batch[0].path, errCompacted)
 	}
 	return nil, err
 }
 
-// split divides a batch into its optional ranges and the others.
-func split(batch []keyRange) (optional, must []keyRange) {
-	for _, r := range batch {
-		if r.optional {
-			optional = append(optional, r)
-		} else {
-			must = append(must, r)
-		}
+// take keeps one answer and returns what is left of its path.
+func (r *reader) take(p page, a *pb.RangeResponse) []page {
+	keys := r.snap.keys[p.path]
+	if keys == nil {
+		keys = make(map[string]string, len(a.Kvs))
+		r.snap.keys[p.path] = keys
 	}
-	return optional, must
-}
-
-// take keeps one answer and returns what is left of its range.
-func (l *loader) take(r keyRange, a *pb.RangeResponse) []keyRange {
 	for _, kv := range a.Kvs {
-		l.values[string(kv.Key)] = string(kv.Value)
+		keys[string(kv.Key)] = string(kv.Value)
 	}
 	if !a.More || len(a.Kvs) == 0 {
 		return nil
 	}
 	// The smallest key after the last one read.
-	r.key = string(a.Kvs[len(a.Kvs)-1].Key) + "\x00"
-	return []keyRange{r}
+	p.key = string(a.Kvs[len(a.Kvs)-1].Key) + "\x00"
+	return []page{p}
 }
 
-// read makes one request for a page of each range.
-func (l *loader) read(ctx context.Context, batch []keyRange) ([]*pb.RangeResponse, error) {
+// request makes one request for a batch of pages.
+func (r *reader) request(ctx context.Context, batch []page) ([]*pb.RangeResponse, error) {
 	limit := max(pageKeys/len(batch), pageMin)
-	requests := make([]*pb.RangeRequest, len(batch))
-	for i, r := range batch {
-		requests[i] = &pb.RangeRequest{
-			Key:      []byte(r.key),
-			RangeEnd: []byte(r.end),
-			Limit:    int64(limit),
-			Revision: l.version.Revision,
-		}
+	txn := &pb.TxnRequest{}
+	for _, p := range batch {
+		txn.Success = append(txn.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{
+			Key: []byte(p.key), RangeEnd: []byte(p.end), Limit: int64(limit), Revision: r.snap.revision,
+		}}})
 	}
-	var header *pb.ResponseHeader
-	var answers []*pb.RangeResponse
-	var err error
-	if len(requests) == 1 {
-		var resp *pb.RangeResponse
-		resp, err = request(ctx, l.s, func(ctx context.Context) (*pb.RangeResponse, error) {
-			return l.s.kv.Range(ctx, requests[0])
-		})
-		header, answers = resp.GetHeader(), []*pb.RangeResponse{resp}
-	} else {
-		txn := &pb.TxnRequest{}
-		for _, r := range requests {
-			txn.Success = append(txn.Success, &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: r}})
-		}
-		var resp *pb.TxnResponse
-		resp, err = request(ctx, l.s, func(ctx context.Context) (*pb.TxnResponse, error) {
-			return l.s.kv.Txn(ctx, txn)
-		})
-		header = resp.GetHeader()
-		for _, r := range resp.GetResponses() {
-			answers = append(answers, r.GetResponseRange())
-		}
-	}
+	resp, err := request(ctx, r.c, func(ctx context.Context) (*pb.TxnResponse, error) { return r.c.kv.Txn(ctx, txn) })
 	if err != nil {
 		return nil, err
+	}
+	header := resp.Header
+	var answers []*pb.RangeResponse
+	for _, a := range resp.Responses {
+		answers = append(answers, a.GetResponseRange())
 	}
 	if len(answers) != len(batch) {
 		return nil, fmt.Errorf("read etcd: %d answers to %d questions", len(answers), len(batch))
 	}
-	if l.version.Revision == 0 {
-		l.version = backends.Version{Store: header.ClusterId, Revision: header.Revision}
-	} else if header.ClusterId != l.version.Store {
-		return nil, fmt.Errorf("read etcd: the nodes belong to different clusters: %x and %x", l.version.Store, header.ClusterId)
+	if !sameCluster(r.snap.cluster, header.GetClusterId()) {
+		return nil, fmt.Errorf("read etcd: the nodes belong to different clusters: %x and %x", r.snap.cluster, header.GetClusterId())
+	}
+	if r.snap.revision == 0 {
+		r.snap.cluster, r.snap.revision = header.GetClusterId(), header.GetRevision()
 	}
 	return answers, nil
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -30,10 +31,10 @@ func TestLoadCoversWhatPathsCover(t *testing.T) {
 		want  []string
 	}{
 		{[]string{"/service/batman/"}, []string{"/service/batman/leader", "/service/batman/members/db1"}},
-		{[]string{"/service/batman"}, []string{"/service/batman", "/service/batman/leader", "/service/batman/members/db1"}},
+		{[]string{"/service/batman"}, []string{"/service/batman"}},
 		{[]string{"/service/batman/leader"}, []string{"/service/batman/leader"}},
 		{[]string{"/service/batman/leader/"}, nil},
-		{[]string{"/service/batman2/", "/service/batman-2"}, []string{"/service/batman2/leader", "/service/batman-2/leader"}},
+		{[]string{"/service/batman2/", "/service/batman-2/"}, []string{"/service/batman2/leader", "/service/batman-2/leader"}},
 		{[]string{"/service/batman/", "/service/"}, []string{
 			"/service/batman", "/service/batman/leader", "/service/batman/members/db1",
 			"/service/batman2/leader", "/service/batman-2/leader", "/service/batman0"}},
@@ -41,16 +42,16 @@ func TestLoadCoversWhatPathsCover(t *testing.T) {
 			"/service/batman", "/service/batman/leader", "/service/batman/members/db1",
 			"/service/batman2/leader", "/service/batman-2/leader", "/service/batman0", "/servicf"}},
 	} {
-		snap := load(t, c, tt.paths...)
+		keys, version := load(t, c, tt.paths...)
 		want := map[string]string{}
 		for _, key := range tt.want {
 			want[key] = "v " + key
 		}
-		if diff := cmp.Diff(want, snap.Values); diff != "" {
+		if diff := cmp.Diff(want, keys); diff != "" {
 			t.Errorf("Load(%q): -want +got:\n%s", tt.paths, diff)
 		}
-		if snap.Version.Revision != last || snap.Version.Store == 0 {
-			t.Errorf("Load(%q) is of version %+v, want revision %d of some store", tt.paths, snap.Version, last)
+		if cluster, revision := parseVersion(version); revision != last || cluster == 0 {
+			t.Errorf("Load(%q) is of version %s, want revision %d of some store", tt.paths, version, last)
 		}
 	}
 }
@@ -64,27 +65,12 @@ func TestLoadRejectsBadPaths(t *testing.T) {
 	}
 }
 
-// putMany writes n keys below prefix, with their number as value.
-func putMany(t testing.TB, s *etcdtest.Server, prefix string, n int) map[string]string {
-	t.Helper()
-	values := make(map[string]string, n)
-	var ops []clientv3.Op
-	for i := range n {
-		key := fmt.Sprintf("%s%06d", prefix, i)
-		values[key] = fmt.Sprint(i)
-		if ops = append(ops, clientv3.OpPut(key, values[key])); len(ops) == 100 || i == n-1 {
-			s.Txn(ops...)
-			ops = nil
-		}
-	}
-	return values
-}
-
 func TestLoad20000Keys(t *testing.T) {
 	s := etcdtest.Start(t)
 	want := putMany(t, s, "/service/big/", 20_000)
 	c := newClient(t, Config{Nodes: []string{s.URL()}})
-	if diff := cmp.Diff(want, load(t, c, "/service/big/").Values); diff != "" {
+	keys, _ := load(t, c, "/service/big/")
+	if diff := cmp.Diff(want, keys); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -130,18 +116,18 @@ func TestLoadIsOneRevision(t *testing.T) {
 	defer writer.Wait()
 	defer close(stop)
 	for range 20 {
-		snap := load(t, c, paths...)
+		got, version := load(t, c, paths...)
 		var seen [3]string
 		for part := range 3 {
-			seen[part] = snap.Values[keys[part*perTxn]]
+			seen[part] = got[keys[part*perTxn]]
 			for _, k := range keys[part*perTxn : (part+1)*perTxn] {
-				if snap.Values[k] != seen[part] {
-					t.Fatalf("revision %d: %s = %s, but %s = %s, written together", snap.Version.Revision, keys[part*perTxn], seen[part], k, snap.Values[k])
+				if got[k] != seen[part] {
+					t.Fatalf("version %s: %s = %s, but %s = %s, written together", version, keys[part*perTxn], seen[part], k, got[k])
 				}
 			}
 		}
-		if len(snap.Values) != len(keys)+6*pageMin {
-			t.Fatalf("%d keys, want %d", len(snap.Values), len(keys)+6*pageMin)
+		if len(got) != len(keys)+6*pageMin {
+			t.Fatalf("%d keys, want %d", len(got), len(keys)+6*pageMin)
 		}
 	}
 }
@@ -157,7 +143,8 @@ func TestLoad1000Paths(t *testing.T) {
 	}
 	var proxy = etcdtest.NewProxy(t, s.Addr())
 	c := newClient(t, Config{Nodes: []string{proxy.Addr()}})
-	if diff := cmp.Diff(want, load(t, c, paths...).Values); diff != "" {
+	got, _ := load(t, c, paths...)
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if n := proxy.Accepted(); n != 1 {
@@ -183,31 +170,51 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestCloseEndsCallsUnderWay(t *testing.T) {
+// TestLoadAnswersInTheOrderOfPaths, each path on its own.
+func TestLoadAnswersInTheOrderOfPaths(t *testing.T) {
 	s := etcdtest.Start(t)
-	proxy := etcdtest.NewProxy(t, s.Addr())
-	c, err := New(Config{Nodes: []string{proxy.Addr()}})
+	s.Put("/b/x", "1")
+	s.Put("/a/x", "2")
+	c := newClient(t, Config{Nodes: []string{s.URL()}})
+	updates, err := c.Load(t.Context(), []string{"/b/", "/none/", "/", "/a/x", "/b/"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := follow(t, c, load(t, c, "/").Version, "/")
-	proxy.Freeze()
-	ended := make(chan error)
-	go func() {
-		_, err := c.Load(t.Context(), []string{"/"})
-		ended <- err
-	}()
-	c.Close()
-	if err := <-ended; !errors.Is(err, errClosed) {
-		t.Errorf("Load ended with %v, want %v", err, errClosed)
+	v := updates[0].Version
+	want := []backends.Update{
+		{Path: "/b/", Version: v, Keys: map[string]string{"/b/x": "1"}},
+		{Path: "/none/", Version: v, Keys: map[string]string{}},
+		{Path: "/", Version: v, Keys: map[string]string{"/a/x": "2", "/b/x": "1"}},
+		{Path: "/a/x", Version: v, Keys: map[string]string{"/a/x": "2"}},
+		{Path: "/b/", Version: v, Keys: map[string]string{"/b/x": "1"}},
 	}
-	if err := f.wait(); !errors.Is(err, errClosed) {
-		t.Errorf("Follow ended with %v, want %v", err, errClosed)
+	if diff := cmp.Diff(want, updates); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
-	if _, err := c.Load(t.Context(), []string{"/"}); !errors.Is(err, errClosed) {
-		t.Errorf("Load after Close: %v, want %v", err, errClosed)
+}
+
+// TestLoadIsBounded: eight members that hang must not hold up a load for eight
+// times the timeout.
+func TestLoadIsBounded(t *testing.T) {
+	s := etcdtest.Start(t)
+	var nodes []string
+	var proxies []*etcdtest.Proxy
+	for range 8 {
+		p := etcdtest.NewProxy(t, s.Addr())
+		nodes, proxies = append(nodes, p.Addr()), append(proxies, p)
 	}
-	if err := c.Follow(t.Context(), []string{"/"}, backends.Version{}, nil); !errors.Is(err, errClosed) {
-		t.Errorf("Follow after Close: %v, want %v", err, errClosed)
+	const timeout = 300 * time.Millisecond
+	c := newClient(t, Config{Nodes: nodes, RequestTimeout: timeout})
+	load(t, c, "/")
+	for _, p := range proxies {
+		p.Freeze()
+	}
+	started := time.Now()
+	_, err := c.Load(t.Context(), []string{"/"})
+	if took := time.Since(started); err == nil || took > (requestNodes+1)*timeout {
+		t.Errorf("Load of members that hang took %v: %v", took, err)
+	}
+	if errors.Is(err, backends.ErrDenied) {
+		t.Errorf("%v wraps ErrDenied", err)
 	}
 }

@@ -7,15 +7,12 @@ import (
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"pc4patroni/backends"
 	"pc4patroni/backends/etcd/etcdtest"
 )
 
 // installed starts the etcd program of this machine: Debian 12 has 3.4.23,
-// which is older than several corrections that matter here. The fake server in
-// fake_test.go covers the same ground where none is installed.
+// which is older than several corrections that matter here.
 func installed(t *testing.T, opts ...etcdtest.Option) *etcdtest.Server {
 	t.Helper()
 	path, err := exec.LookPath("etcd")
@@ -27,106 +24,99 @@ func installed(t *testing.T, opts ...etcdtest.Option) *etcdtest.Server {
 
 func TestInstalledEtcd(t *testing.T) {
 	s := installed(t)
-	c := newClient(t, Config{Nodes: []string{s.URL()}, Silence: 100 * time.Millisecond})
+	c := newClient(t, Config{Nodes: []string{s.URL()}, Silence: 150 * time.Millisecond})
 	want := putMany(t, s, "/service/big/", 5000)
-	snap := load(t, c, "/")
-	if len(snap.Values) != len(want) {
-		t.Errorf("%d keys, want %d", len(snap.Values), len(want))
+	keys, old := load(t, c, "/")
+	if len(keys) != len(want) {
+		t.Errorf("%d keys, want %d", len(keys), len(want))
 	}
-	f := follow(t, c, snap.Version, "/service/batman/")
-	f.await("signs of life", func() bool { return f.empty > 5 })
-	f.revision(s.Put("/service/batman/leader", "db1"))
+	w := startWatch(t, c, 100*time.Millisecond, from("", batman, "/service/big/")...)
+	w.ready()
+	w.signs(20)
+	s.Put(batman+"leader", "db1")
+	w.value(batman, batman+"leader", "db1")
+	w.await("resyncs", func() bool { return w.resyncs[backends.ResyncInterval] > 5 })
 	s.Restart()
-	if got := f.lost(); got != backends.ReasonConnection {
-		t.Errorf("lost for %s, want %s: %v", got, backends.ReasonConnection, f.err)
+	s.Put(batman+"leader", "db2")
+	w = w.again(c)
+	w.value(batman, batman+"leader", "db2")
+	if len(w.resyncs) != 0 {
+		t.Errorf("full states after a restart: %v, want none", w.resyncs)
 	}
+	w.cancel()
+
 	s.Compact(s.Put("/a", "1"))
-	f = startFollow(t, c, snap.Version, [][]string{{"/"}})
-	if got := f.lost(); got != backends.ReasonCompacted {
-		t.Errorf("lost for %s, want %s: %v", got, backends.ReasonCompacted, f.err)
-	}
+	w = watchPaths(t, c, from(old, "/")...)
+	w.await("the state after a compaction", func() bool { return w.resyncs[backends.ResyncCompacted] == 1 && w.keys["/"]["/a"] == "1" })
 	s.Replace("")
-	f = startFollow(t, c, snap.Version, [][]string{{"/"}})
-	if got := f.lost(); got != backends.ReasonReplaced {
-		t.Errorf("lost for %s, want %s: %v", got, backends.ReasonReplaced, f.err)
+	w = w.again(c)
+	if w.count(backends.ResyncReplaced) != 1 || len(w.keys["/"]) != 0 {
+		t.Errorf("full states of another store: %v, keys: %v", w.resyncs, w.keys)
 	}
+	s.Put("/a", "2")
+	w.value("/", "/a", "2")
 }
 
-func TestInstalledEtcdWholeRevisions(t *testing.T) {
+// TestInstalledEtcdManyRanges: each path gets every change of a fast writer.
+func TestInstalledEtcdManyRanges(t *testing.T) {
 	s := installed(t)
-	const ranges = 50
 	var paths []string
-	for i := range ranges {
+	for i := range 200 {
 		paths = append(paths, fmt.Sprintf("/service/c%03d/", i))
 	}
-	write := func(v int) int64 {
-		ops := make([]clientv3.Op, ranges)
-		for i, p := range paths {
-			ops[i] = clientv3.OpPut(p+"leader", fmt.Sprint(v))
-		}
-		return s.Txn(ops...)
-	}
-	write(0)
 	c := newClient(t, Config{Nodes: []string{s.URL()}})
-	snap := load(t, c, paths...)
-	f := follow(t, c, snap.Version, paths...)
-	torn := 0
-	for v := range 50 {
-		rev := write(v + 1)
-		select {
-		case <-f.ended:
-		case <-f.until(rev):
-			continue
+	w := watchPaths(t, c, from("", paths...)...)
+	for v := range 5 {
+		for _, p := range paths {
+			s.Put(p+"leader", fmt.Sprint(v))
 		}
-		// Where etcd cannot tell that a revision is complete an error is all that
-		// can be promised if it was not.
-		if got := f.lost(); got != backends.ReasonOther {
-			t.Fatalf("lost for %s: %v", got, f.err)
-		}
-		if torn++; torn > 10 {
-			t.Fatalf("every fifth revision is torn: %v", f.err)
-		}
-		snap = load(t, c, paths...)
-		f = follow(t, c, snap.Version, paths...)
 	}
-	checkWhole(t, snap, f.batches)
+	for _, p := range paths {
+		w.value(p, p+"leader", "4")
+	}
+	if len(w.changes) != 5*len(paths) {
+		t.Errorf("%d changes, want %d", len(w.changes), 5*len(paths))
+	}
 }
 
 func TestInstalledEtcdAuth(t *testing.T) {
 	ca := etcdtest.NewAuthority(t)
-	s := installed(t, etcdtest.WithTLS(ca), etcdtest.WithAuth(), etcdtest.WithTokenTTL(time.Second))
-	s.AddUser("batman", "secret", "/service/batman/")
-	s.Put("/service/batman/leader", "db1")
-	cfg := Config{Nodes: []string{s.Addr()}, ClientCAKeys: ca.CertFile, Username: "batman", Password: "secret"}
+	s := installed(t, etcdtest.WithTLS(ca), etcdtest.WithAuth())
+	s.AddUser("batman", "secret", batman)
+	s.Put(batman+"leader", "db1")
+	cfg := Config{Nodes: []string{s.Addr()}, ClientCAKeys: ca.CertFile, Username: "batman", Password: "secret", Silence: 300 * time.Millisecond}
 	c := newClient(t, cfg)
-	snap := load(t, c, "/service/batman")
-	if snap.Values["/service/batman/leader"] != "db1" {
-		t.Errorf("loaded %v", snap.Values)
+	w := watchPaths(t, c, from("", batman, "/service/batman2/")...)
+	w.value(batman, batman+"leader", "db1")
+	if !errors.Is(w.denied["/service/batman2/"], backends.ErrDenied) {
+		t.Error("what the role does not cover is not denied")
 	}
-	f := follow(t, c, snap.Version, "/service/batman")
-	f.revision(s.Put("/service/batman/leader", "db2"))
+	s.Put(batman+"leader", "db2")
+	w.value(batman, batman+"leader", "db2")
 
-	// When the token has expired 3.4 calls that a missing permission.
-	s.Restart()
-	f.lost()
-	f = follow(t, c, loadEventually(t, c, "/service/batman").Version, "/service/batman")
-	f.revision(s.Put("/service/batman/leader", "db3"))
+	// A changed password makes all tokens invalid. 3.4 calls that a missing
+	// permission.
+	first := c.token.value.Load()
 	s.SetPassword("batman", "secret")
-	f = follow(t, c, snap.Version, "/service/batman")
-	f.revision(s.Put("/service/batman/leader", "db4"))
+	w.await("a new token", func() bool { return c.token.value.Load() != first })
+	w.signs(3)
+	s.Put(batman+"leader", "db3")
+	w.value(batman, batman+"leader", "db3")
+	if w.denied[batman] != nil || len(w.resyncs) != 1 {
+		t.Errorf("denied: %v, full states: %v", w.denied[batman], w.resyncs)
+	}
 
-	if _, err := c.Load(t.Context(), []string{"/service/"}); !errors.Is(err, backends.ErrDenied) {
-		t.Errorf("Load of what the role does not cover: %v", err)
-	}
-	if err := c.Follow(t.Context(), []string{"/service/"}, snap.Version, nil); !errors.Is(err, backends.ErrDenied) {
-		t.Errorf("Follow of what the role does not cover: %v", err)
-	}
+	s.Restart()
+	s.Put(batman+"leader", "db5")
+	w = w.again(c)
+	w.value(batman, batman+"leader", "db5")
+
 	cfg.Password = "wrong"
-	if _, err := newClient(t, cfg).Load(t.Context(), []string{"/service/batman/"}); !errors.Is(err, backends.ErrDenied) {
+	if _, err := newClient(t, cfg).Load(t.Context(), []string{batman}); !errors.Is(err, backends.ErrDenied) {
 		t.Errorf("Load with a wrong password: %v", err)
 	}
 	cfg.Username, cfg.Password = "", ""
-	if _, err := newClient(t, cfg).Load(t.Context(), []string{"/service/batman/"}); !errors.Is(err, backends.ErrDenied) {
+	if _, err := newClient(t, cfg).Load(t.Context(), []string{batman}); !errors.Is(err, backends.ErrDenied) {
 		t.Errorf("Load without a user: %v", err)
 	}
 }

@@ -22,7 +22,7 @@ func (c Config) srvNames() []srvName {
 	if c.Scheme != "http" {
 		names = append(names, srvName{"_etcd-client-ssl._tcp." + domain, "https"})
 	}
-	if c.Scheme != "https" {
+	if c.defaultScheme() != "https" {
 		names = append(names, srvName{"_etcd-client._tcp." + domain, "http"})
 	}
 	for _, service := range []string{"_etcd", "_etcdv3"} {
@@ -49,22 +49,18 @@ func (c Config) endpoints(ctx context.Context) ([]string, error) {
 	if lookup == nil {
 		lookup = net.DefaultResolver.LookupSRV
 	}
-	var failed error
 	var asked []string
 	for _, n := range c.srvNames() {
+		asked = append(asked, n.name)
 		_, records, err := lookup(ctx, "", "", n.name)
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("look up SRV record %s: %w", n.name, ctx.Err())
+		var dns *net.DNSError
+		if errors.As(err, &dns) && dns.IsNotFound {
+			continue
 		}
 		if err != nil {
-			var notFound *net.DNSError
-			if !errors.As(err, &notFound) || !notFound.IsNotFound {
-				// DNS could not be asked, which is more telling than that
-				// another name does not exist.
-				failed = fmt.Errorf("look up SRV record %s: %w", n.name, err)
-			}
-			asked = append(asked, n.name)
-			continue
+			// The next name is asked for only if this one does not exist:
+			// else trouble with DNS could lead from https to http.
+			return nil, fmt.Errorf("look up SRV record %s: %w", n.name, err)
 		}
 		var urls []string
 		for _, r := range records {
@@ -78,10 +74,6 @@ func (c Config) endpoints(ctx context.Context) ([]string, error) {
 		if len(urls) > 0 {
 			return urls, nil
 		}
-		asked = append(asked, n.name)
-	}
-	if failed != nil {
-		return nil, failed
 	}
 	return nil, fmt.Errorf("look up SRV records: none found: asked for %s", strings.Join(asked, ", "))
 }

@@ -47,6 +47,7 @@ func TestEndpointsFromSRV(t *testing.T) {
 		{"confd's name with TLS", Config{SRVDomain: "example.com", ClientCAKeys: "ca"}, dns{"_etcd._tcp.example.com.": two}, secure},
 		{"a record by its name", Config{SRVRecord: "_db._tcp.example.com", SRVDomain: "other", Nodes: []string{"a"}}, dns{"_db._tcp.example.com": two}, plain},
 		{"a record by its name, TLS", Config{SRVRecord: "_etcd-client-ssl._tcp.example.com"}, dns{"_etcd-client-ssl._tcp.example.com": two}, secure},
+		{"TLS options leave http out", Config{SRVDomain: "example.com", ClientCAKeys: "ca"}, dns{"_etcd-client._tcp.example.com.": two[:1], "_etcd._tcp.example.com.": two}, secure},
 		{"no such service", Config{SRVDomain: "example.com"}, dns{"_etcd-client-ssl._tcp.example.com.": {{Target: "."}}, "_etcd-client._tcp.example.com.": two}, plain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,6 +78,40 @@ func TestEndpointsFromSRVFail(t *testing.T) {
 	}
 }
 
+// TestTLSNeverTurnsIntoHTTP: whatever DNS says or fails to say, a password does
+// not go out in clear where TLS was asked for.
+func TestTLSNeverTurnsIntoHTTP(t *testing.T) {
+	s := etcdtest.Start(t)
+	p := etcdtest.NewProxy(t, s.Addr())
+	host, port, _ := net.SplitHostPort(p.Addr())
+	n, _ := strconv.Atoi(port)
+	plain := []*net.SRV{{Target: host, Port: uint16(n)}}
+	failing := func(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+		if strings.HasPrefix(name, "_etcd-client-ssl.") {
+			return "", nil, &net.DNSError{Err: "server misbehaving", Name: name, IsTemporary: true}
+		}
+		return name, plain, nil
+	}
+	ca := etcdtest.NewAuthority(t).CertFile
+	for _, tt := range []struct {
+		name string
+		cfg  Config
+	}{
+		{"only plain records, a TLS option", Config{ClientCAKeys: ca, LookupSRV: dns{"_etcd-client._tcp.example.com.": plain}.lookup}},
+		{"only plain records, scheme https", Config{Scheme: "https", LookupSRV: dns{"_etcd-client._tcp.example.com.": plain}.lookup}},
+		{"DNS fails, a TLS option", Config{ClientCAKeys: ca, LookupSRV: failing}},
+		{"DNS fails, nothing said", Config{LookupSRV: failing}},
+	} {
+		tt.cfg.SRVDomain, tt.cfg.Username, tt.cfg.Password = "example.com", "batman", "secret"
+		if _, err := newClient(t, tt.cfg).Load(t.Context(), []string{"/"}); err == nil {
+			t.Errorf("%s: Load works", tt.name)
+		}
+	}
+	if n := p.Accepted(); n != 0 {
+		t.Errorf("%d connections were made in clear", n)
+	}
+}
+
 // TestSRVIsAskedWhenNeeded starts while DNS is away, and moves etcd to another
 // address later on.
 func TestSRVIsAskedWhenNeeded(t *testing.T) {
@@ -99,7 +134,7 @@ func TestSRVIsAskedWhenNeeded(t *testing.T) {
 	load(t, c, "/")
 	answer.Store(&dns{"_etcd-client._tcp.example.com.": record(moved)})
 	old.Stop()
-	if got := loadEventually(t, c, "/").Values["/a"]; got != "moved" {
+	if got := loadEventually(t, c, "/")["/a"]; got != "moved" {
 		t.Errorf("/a = %q, want what the new address has", got)
 	}
 }

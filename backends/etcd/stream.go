@@ -17,14 +17,16 @@ type stream struct {
 	in  chan *pb.WatchResponse
 	err error
 
-	out    chan *pb.WatchRequest
+	mu    sync.Mutex
+	queue []*pb.WatchRequest // what is to be sent
+	wake  chan struct{}      // holds a value after queue was added to
+
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
 
-// openStream opens a stream and sends first over it. The stream ends with ctx;
-// close waits for that.
-func openStream(ctx context.Context, s *session, first []*pb.WatchRequest) (*stream, error) {
+// openStream opens a stream. It ends with ctx; close waits for that.
+func openStream(ctx context.Context, c *Client) (*stream, error) {
 	// gRPC tells the server of a deadline, which may then end the stream a
 	// moment before we would: that would look like a broken connection.
 	alive, cancelAlive := context.WithCancel(context.WithoutCancel(ctx))
@@ -34,17 +36,12 @@ func openStream(ctx context.Context, s *session, first []*pb.WatchRequest) (*str
 		cancelAlive()
 	}
 	ctx = clientv3.WithRequireLeader(alive)
-	rpc, err := s.watch.Watch(ctx)
+	rpc, err := c.watch.Watch(ctx)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	st := &stream{
-		in: make(chan *pb.WatchResponse),
-		// Room for what one message can make us send.
-		out:    make(chan *pb.WatchRequest, 4),
-		cancel: cancel,
-	}
+	st := &stream{in: make(chan *pb.WatchResponse), wake: make(chan struct{}, 1), cancel: cancel}
 	st.wg.Go(func() {
 		defer close(st.in)
 		for {
@@ -62,34 +59,35 @@ func openStream(ctx context.Context, s *session, first []*pb.WatchRequest) (*str
 		}
 	})
 	st.wg.Go(func() {
-		for _, req := range first {
-			if rpc.Send(req) != nil {
-				// Recv has the reason.
-				return
-			}
-		}
 		for {
 			select {
-			case req := <-st.out:
-				if rpc.Send(req) != nil {
-					return
-				}
+			case <-st.wake:
 			case <-ctx.Done():
 				return
+			}
+			st.mu.Lock()
+			queue := st.queue
+			st.queue = nil
+			st.mu.Unlock()
+			for _, req := range queue {
+				if rpc.Send(req) != nil {
+					// Recv has the reason.
+					return
+				}
 			}
 		}
 	})
 	return st, nil
 }
 
-// send sends req unless so much waits to be sent already that etcd seems to
-// take nothing.
-func (st *stream) send(req *pb.WatchRequest) bool {
+// send never blocks.
+func (st *stream) send(req *pb.WatchRequest) {
+	st.mu.Lock()
+	st.queue = append(st.queue, req)
+	st.mu.Unlock()
 	select {
-	case st.out <- req:
-		return true
+	case st.wake <- struct{}{}:
 	default:
-		return false
 	}
 }
 
@@ -99,6 +97,7 @@ func (st *stream) close() {
 }
 
 func createRequest(r keyRange, revision int64, filters ...pb.WatchCreateRequest_FilterType) *pb.WatchRequest {
+	// Without the option for fragments a message holds whole revisions.
 	create := &pb.WatchCreateRequest{Key: []byte(r.key), StartRevision: revision, Filters: filters}
 	if r.end != "" {
 		create.RangeEnd = []byte(r.end)
@@ -108,8 +107,4 @@ func createRequest(r keyRange, revision int64, filters ...pb.WatchCreateRequest_
 
 func cancelRequest(id int64) *pb.WatchRequest {
 	return &pb.WatchRequest{RequestUnion: &pb.WatchRequest_CancelRequest{CancelRequest: &pb.WatchCancelRequest{WatchId: id}}}
-}
-
-func progressRequest() *pb.WatchRequest {
-	return &pb.WatchRequest{RequestUnion: &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}}}
 }

@@ -108,7 +108,7 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 		t.failures.addConnected(authority, t.certs == nil, err)
 		return nil, nil, err
 	}
-	return &firstWord{Conn: conn, node: authority, plain: t.certs == nil, failures: t.failures}, info, nil
+	return &greetedConn{Conn: conn, node: authority, plain: t.certs == nil, failures: t.failures}, info, nil
 }
 
 func (t *transport) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -126,20 +126,20 @@ func (t *transport) Clone() credentials.TransportCredentials { return t }
 
 func (t *transport) OverrideServerName(string) error { return nil }
 
-// firstWord is a connection that tells failures what came of it before the far
-// side said its first word. A server that refuses our certificate says so
-// only then, and so does one that speaks something else than HTTP/2.
-type firstWord struct {
+// greetedConn is a connection that tells failures what its first read brought.
+// A server that refuses our certificate says so only then, and so does one
+// that speaks something else than HTTP/2.
+type greetedConn struct {
 	net.Conn
 	node     string
 	plain    bool
 	failures *failures
-	heard    atomic.Bool
+	greeted  atomic.Bool
 }
 
-func (c *firstWord) Read(p []byte) (int, error) {
+func (c *greetedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.heard.Load() {
+	if n == 0 && err == nil || c.greeted.Swap(true) {
 		return n, err
 	}
 	switch {
@@ -150,25 +150,18 @@ func (c *firstWord) Read(p []byte) (int, error) {
 		c.failures.add(c.node, errSpeaksHTTP1)
 	case n > 0:
 		c.failures.clear(c.node)
-	case err != nil:
+	default:
 		c.failures.addConnected(c.node, c.plain, err)
-	}
-	if n > 0 || err != nil {
-		c.heard.Store(true)
 	}
 	return n, err
 }
 
-// lastWords is how long a connection that is being closed is listened to if
-// nothing was heard before.
-const lastWords = 100 * time.Millisecond
-
-// Close closes the connection. gRPC does so when it cannot write, often before
-// it has read why the far side hung up.
-func (c *firstWord) Close() error {
-	if !c.heard.Load() && c.SetReadDeadline(time.Now().Add(lastWords)) == nil {
-		var word [1]byte
-		_, _ = c.Read(word[:]) // Read tells failures
+// Close reads what is there, if nothing was read before: gRPC closes when it
+// cannot write, often before it has read why the far side hung up.
+func (c *greetedConn) Close() error {
+	if !c.greeted.Load() && c.SetReadDeadline(time.Now().Add(100*time.Millisecond)) == nil {
+		var first [1]byte
+		_, _ = c.Read(first[:]) // Read tells failures
 	}
 	return c.Conn.Close()
 }

@@ -29,12 +29,10 @@ func TestTLS(t *testing.T) {
 	s.Put("/a", "1")
 	pair := ca.Issue("pc4patroni")
 	c := newClient(t, Config{Nodes: []string{s.Addr()}, ClientCert: pair.Cert, ClientKey: pair.Key, ClientCAKeys: ca.CertFile})
-	snap := load(t, c, "/")
-	if snap.Values["/a"] != "1" {
-		t.Errorf("loaded %v", snap.Values)
-	}
-	f := follow(t, c, snap.Version, "/")
-	f.revision(s.Put("/a", "2"))
+	w := watchPaths(t, c, from("", "/")...)
+	w.value("/", "/a", "1")
+	s.Put("/a", "2")
+	w.value("/", "/a", "2")
 }
 
 func TestTLSInsecure(t *testing.T) {
@@ -136,9 +134,9 @@ func TestConnectErrors(t *testing.T) {
 			if took := time.Since(started); took > 4*time.Second && tt.name != "no such host" {
 				t.Errorf("Load took %v", took)
 			}
-			err = c.Follow(t.Context(), []string{"/"}, backends.Version{Store: 1, Revision: 1}, nil)
+			err = c.Watch(t.Context(), from("", "/"), 0, nil)
 			if err == nil || !strings.Contains(err.Error(), tt.want[0]) {
-				t.Errorf("Follow: %v, want ...%s...", err, tt.want[0])
+				t.Errorf("Watch: %v, want ...%s...", err, tt.want[0])
 			}
 		})
 	}
@@ -157,19 +155,19 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 		Nodes: []string{p.Addr()}, ClientCert: pair.Cert, ClientKey: pair.Key, ClientCAKeys: ca.CertFile,
 		Logger: slog.New(slog.NewTextHandler(&logged, nil)),
 	})
-	f := follow(t, c, load(t, c, "/").Version, "/")
+	w := watchPaths(t, c, from("", "/")...)
 
 	// One that has run out is noticed at the next connection.
 	ca.Issue("pc4patroni", etcdtest.Expired())
 	p.Break()
-	f.lost()
+	w.wait()
 	if _, err := c.Load(t.Context(), []string{"/"}); !errors.Is(err, backends.ErrDenied) {
 		t.Errorf("Load with an expired certificate: %v, want ErrDenied", err)
 	}
 
 	// Its successor is used, too.
 	ca.Issue("pc4patroni")
-	load(t, c, "/")
+	loadEventually(t, c, "/")
 
 	// A rotation that is half done leaves the old pair in use.
 	key, err := os.ReadFile(pair.Key)
@@ -203,5 +201,5 @@ func TestCertificatesAreReadAgain(t *testing.T) {
 	if err := os.WriteFile(ca.CertFile, pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	load(t, c, "/")
+	loadEventually(t, c, "/")
 }

@@ -2,16 +2,12 @@ package file
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -156,109 +152,19 @@ func TestLoad(t *testing.T) {
 	write(t, one, `{"/app/a": "1", "/app/b": "1", "/app2/a": "1"}`)
 	write(t, two, "'/app/b' = '2'\n")
 	c := newClient(t, one, two)
-	got, err := c.Load(t.Context(), []string{"/app/"})
+	got, err := c.Load(t.Context(), []string{"/app/b", "/app/"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]string{"/app/a": "1", "/app/b": "2"}, got.Values); diff != "" {
-		t.Errorf("values (-want +got):\n%s", diff)
+	want := []backends.Update{
+		{Path: "/app/b", Version: got[0].Version, Keys: map[string]string{"/app/b": "2"}},
+		{Path: "/app/", Version: got[1].Version, Keys: map[string]string{"/app/a": "1", "/app/b": "2"}},
 	}
-	again, err := c.Load(t.Context(), []string{"/app/"})
-	if err != nil || again.Version != got.Version {
-		t.Errorf("an unchanged file has version %v, %v, want %v", again.Version, err, got.Version)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 	_, err = newClient(t, filepath.Join(dir, "none")).Load(t.Context(), []string{"/"})
 	if !errors.Is(err, backends.ErrDenied) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v, want an error that lasts", err)
-	}
-}
-
-// follow runs Follow, waits until it is established and hands its batches with
-// changes over a channel.
-func follow(t *testing.T, c *Client, version backends.Version) (<-chan []backends.Change, func() error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	changes, done := make(chan []backends.Change, 100), make(chan error, 1)
-	var once sync.Once
-	established := make(chan struct{})
-	go func() {
-		last := version.Revision
-		done <- c.Follow(ctx, []string{"/app/"}, version, func(b backends.Batch) error {
-			if b.Revision < last {
-				return fmt.Errorf("revision %d after %d", b.Revision, last)
-			}
-			last = b.Revision
-			once.Do(func() { close(established) })
-			if len(b.Changes) > 0 {
-				changes <- b.Changes
-			}
-			return nil
-		})
-	}()
-	<-established
-	return changes, func() error {
-		cancel()
-		return <-done
-	}
-}
-
-func TestFollow(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "keys.json")
-	write(t, path, `{"/app/a": "1", "/app/b": "1"}`)
-	c := newClient(t, path)
-	snapshot, err := c.Load(t.Context(), []string{"/app/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	changes, stop := follow(t, c, snapshot.Version)
-	expect := func(want ...backends.Change) {
-		t.Helper()
-		select {
-		case got := <-changes:
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("changes (-want +got):\n%s", diff)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatal("no change came")
-		}
-	}
-	// As an editor does it, and with a key that nobody follows.
-	write(t, path+".new", `{"/app/a": "2", "/app/c": "1", "/other": "1"}`)
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
-	expect(backends.Change{Key: "/app/a", Value: "2"}, backends.Change{Key: "/app/b", Deleted: true}, backends.Change{Key: "/app/c", Value: "1"})
-	// Half a file changes nothing.
-	write(t, path, `{"/app/a": "3", "/ap`)
-	write(t, path, `{"/app/a": "4", "/app/c": "1"}`)
-	expect(backends.Change{Key: "/app/a", Value: "4"})
-	if err := stop(); !errors.Is(err, context.Canceled) {
-		t.Errorf("Follow = %v, want canceled", err)
-	}
-	var lost *backends.Lost
-	err = c.Follow(t.Context(), []string{"/app/"}, snapshot.Version, func(backends.Batch) error { return nil })
-	if !errors.As(err, &lost) {
-		t.Errorf("following from an old version = %v, want Lost", err)
-	}
-}
-
-func TestClose(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "keys.json")
-	write(t, path, `{}`)
-	c := newClient(t, path)
-	snapshot, err := c.Load(t.Context(), []string{"/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() {
-		done <- c.Follow(t.Context(), []string{"/"}, snapshot.Version, func(backends.Batch) error { return nil })
-	}()
-	if err := c.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-done; err == nil {
-		t.Error("Follow of a closed backend ended without an error")
 	}
 }

@@ -2,9 +2,7 @@ package file
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -69,50 +67,13 @@ func (n *notices) close() {
 	<-n.done
 }
 
-// folders returns the folders in which an entry decides what file is: its own,
-// that of every link on the way to it, and that of what it leads to. Kubernetes
-// changes a mounted file by replacing a link to a folder further up.
+// folders returns the folders in which a change replaces file: its own, where a
+// link may be, and that of the file which the links lead to. A link to a folder
+// further up is left to the poll.
 func folders(file string) []string {
-	const maxLinks = 40 // as Linux has it
-	seen := map[string]bool{}
-	var found []string
-	add := func(folder string) {
-		if !seen[folder] {
-			seen[folder] = true
-			found = append(found, folder)
-		}
+	found := []string{filepath.Dir(file)}
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		found = append(found, filepath.Dir(target))
 	}
-	abs, err := filepath.Abs(file)
-	if err != nil {
-		return []string{filepath.Dir(file)}
-	}
-	add(filepath.Dir(abs))
-	rest := strings.Split(strings.TrimPrefix(abs, "/"), "/")
-	at := "/"
-	for links := 0; len(rest) > 0; {
-		next := filepath.Join(at, rest[0])
-		rest = rest[1:]
-		info, err := os.Lstat(next)
-		if err != nil {
-			return found
-		}
-		if info.Mode()&os.ModeSymlink == 0 {
-			at = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return found
-		}
-		add(at)
-		target, err := os.Readlink(next)
-		if err != nil {
-			return found
-		}
-		if filepath.IsAbs(target) {
-			at = "/"
-		}
-		rest = append(strings.Split(strings.Trim(target, "/"), "/"), rest...)
-	}
-	add(filepath.Dir(at))
 	return found
 }

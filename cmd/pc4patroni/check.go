@@ -29,7 +29,7 @@ func (p *program) check() error {
 	out := bufio.NewWriter(p.stdout)
 	for _, r := range set.Resources {
 		fmt.Fprintf(out, "%s: ok, %s -> %s\n", r.File, r.Src, r.Dest)
-		fmt.Fprintf(out, "    keys %s in %s\n", strings.Join(r.Paths, " "), r.Backend)
+		fmt.Fprintf(out, "    keys %s in %s\n", strings.Join(r.Keys, " "), r.Backend)
 		for _, warning := range warnings(r) {
 			fmt.Fprintf(out, "    warning: %s\n", warning)
 		}

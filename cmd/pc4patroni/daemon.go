@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"sync"
@@ -18,13 +17,14 @@ import (
 	"pc4patroni/internal/sdnotify"
 	"pc4patroni/internal/statuspage"
 	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // daemon is the program while it stays. The settings of its program belong to
 // the goroutine that reloads the configuration.
 type daemon struct {
 	*program
-	engine   *resource.Engine
+	engine   *engine.Engine
 	notifier *sdnotify.Notifier
 	page     *statuspage.Server // nil without -listen
 	backends atomic.Pointer[config.Backends]
@@ -47,20 +47,22 @@ func (p *program) daemon(stop, kill context.Context) error {
 	d := &daemon{program: p}
 	named := config.NewBackends(p.settings)
 	d.backends.Store(named)
-	opts := d.options(p.settings, named, listener)
-	set, err := resource.Load(opts)
+	set, err := resource.Load(p.resourceOptions(p.settings, named))
 	if err != nil {
 		return &configError{err}
 	}
 	if len(set.Resources) == 0 {
 		return &configError{noneUsable(set)}
 	}
-	d.engine = resource.NewEngine(opts, engineOptions(p.settings), d.open)
+	opts := p.engineOptions(p.settings, d.open)
+	observer := statuspage.NewObserver(listener)
+	opts.Observe = observer.Observe
+	d.engine = engine.New(opts)
 	status := func() string { return report.Summary(d.engine.Status()) }
 	stopWithin := func() time.Duration { return time.Duration(p.signals.grace.Load()) + endsWithin }
-	d.notifier = sdnotify.New(watched{d.engine}, status, stopWithin, p.Getenv, p.log)
+	d.notifier = sdnotify.New(d.engine, status, stopWithin, p.Getenv, p.log)
 	if listener != nil {
-		d.page = statuspage.New(d.engine, p.settings.Listen, listener, p.log)
+		d.page = statuspage.New(statuspage.Watched{Engine: d.engine, Seen: observer}, p.settings.Listen, listener, p.log)
 	}
 	p.log.Info("started", "resources", len(set.Resources), "confdir", p.settings.ConfDir)
 	return d.run(stop, kill, set, hangup)
@@ -113,20 +115,6 @@ func (d *daemon) open(name string) (backends.Backend, error) {
 	return opener(d.backends.Load(), d.log)(name)
 }
 
-// options are those of every mode, and what the page shows of a change.
-func (d *daemon) options(s *config.Settings, named *config.Backends, listener net.Listener) resource.Options {
-	opts := d.resourceOptions(s, named)
-	if listener != nil {
-		opts.Diff = statuspage.ChangeText(listener)
-	}
-	return opts
-}
-
-// engineOptions translates the settings that concern the daemon alone.
-func engineOptions(s *config.Settings) resource.Daemon {
-	return resource.Daemon{Interval: s.Interval, Watch: s.Watch}
-}
-
 // noneUsable says what is wrong with every resource of a set.
 func noneUsable(set *resource.Set) error {
 	errs := make([]error, 0, len(set.Broken)+1)
@@ -135,9 +123,3 @@ func noneUsable(set *resource.Set) error {
 	}
 	return errors.Join(append(errs, fmt.Errorf("none of the resources (%d) can be used", len(set.Broken)))...)
 }
-
-// watched is the engine as sdnotify names its methods.
-type watched struct{ *resource.Engine }
-
-// Stalled implements sdnotify.Engine.
-func (w watched) Stalled(since time.Time) []string { return w.Stuck(since) }

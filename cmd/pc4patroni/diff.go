@@ -11,7 +11,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 
 	"pc4patroni/internal/terminal"
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // Colours of a diff, as ECMA-48 sequences.
@@ -25,7 +25,7 @@ const (
 
 // printChange writes a change as a unified diff that patch(1) accepts. What no
 // diff can say, such as a new mode, stands in lines above it that patch skips.
-func printChange(w io.Writer, change *resource.Change, coloured bool) error {
+func printChange(w io.Writer, change *engine.Change, coloured bool) error {
 	var b strings.Builder
 	for _, what := range change.Metadata {
 		fmt.Fprintf(&b, "# %s: %s\n", change.Dest, what)

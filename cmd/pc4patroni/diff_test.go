@@ -4,26 +4,26 @@ import (
 	"strings"
 	"testing"
 
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 func TestPrintChange(t *testing.T) {
 	tests := []struct {
 		name   string
-		change resource.Change
+		change engine.Change
 		want   string
 	}{
-		{"bytes", resource.Change{Dest: "/a", Old: []byte("one\ntwo\n"), Now: []byte("one\n2\n")},
+		{"bytes", engine.Change{Dest: "/a", Old: []byte("one\ntwo\n"), Now: []byte("one\n2\n")},
 			"--- /a\n+++ /a\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n"},
-		{"new", resource.Change{Dest: "/a", New: true, Now: []byte("one\n"), Metadata: []string{"mode 0640"}},
+		{"new", engine.Change{Dest: "/a", New: true, Now: []byte("one\n"), Metadata: []string{"mode 0640"}},
 			"# /a: mode 0640\n--- /dev/null\n+++ /a\n@@ -0,0 +1 @@\n+one\n"},
-		{"metadata alone", resource.Change{Dest: "/a", Old: []byte("one\n"), Now: []byte("one\n"), Metadata: []string{"mode 0644 -> 0640", "owner"}},
+		{"metadata alone", engine.Change{Dest: "/a", Old: []byte("one\n"), Now: []byte("one\n"), Metadata: []string{"mode 0644 -> 0640", "owner"}},
 			"# /a: mode 0644 -> 0640\n# /a: owner\n"},
-		{"no newline at the end", resource.Change{Dest: "/a", Old: []byte("one"), Now: []byte("two")},
+		{"no newline at the end", engine.Change{Dest: "/a", Old: []byte("one"), Now: []byte("two")},
 			"--- /a\n+++ /a\n@@ -1 +1 @@\n-one\n\\ No newline at end of file\n+two\n\\ No newline at end of file\n"},
-		{"binary", resource.Change{Dest: "/a", Old: []byte("one"), Now: []byte("\x00")},
+		{"binary", engine.Change{Dest: "/a", Old: []byte("one"), Now: []byte("\x00")},
 			"Binary files /a and /a differ\n"},
-		{"not UTF-8", resource.Change{Dest: "/a", New: true, Now: []byte("caf\xe9\n")},
+		{"not UTF-8", engine.Change{Dest: "/a", New: true, Now: []byte("caf\xe9\n")},
 			"Binary files /dev/null and /a differ\n"},
 	}
 	for _, tt := range tests {

@@ -8,22 +8,35 @@ import (
 	"slices"
 	"strings"
 
+	"pc4patroni/backends"
 	"pc4patroni/internal/config"
 	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // resourceOptions translates the settings for package resource.
 func (p *program) resourceOptions(s *config.Settings, named *config.Backends) resource.Options {
 	return resource.Options{
-		ConfDir:       s.ConfDir,
-		Prefix:        s.Prefix,
-		DestDir:       s.DestDir,
+		ConfDir: s.ConfDir,
+		Prefix:  s.Prefix,
+		DestDir: s.DestDir,
+		Backend: named.Name,
+		Logger:  p.log,
+	}
+}
+
+// engineOptions translates the settings for package engine.
+func (p *program) engineOptions(s *config.Settings, open func(name string) (backends.Backend, error)) engine.Options {
+	return engine.Options{
+		Interval:      s.Interval,
+		Watch:         s.Watch,
 		Noop:          s.Noop,
 		SyncOnly:      s.SyncOnly,
 		KeepStageFile: s.KeepStageFile,
-		Backend:       named.Name,
+		DestDir:       s.DestDir,
 		Getenv:        p.forTemplates,
 		Environ:       p.forCommands(),
+		Open:          open,
 		Logger:        p.log,
 	}
 }
@@ -52,13 +65,11 @@ func (p *program) forCommands() []string {
 // oneTime applies every resource once. With Noop it prints what would change.
 func (p *program) oneTime(stop, kill context.Context) error {
 	named := config.NewBackends(p.settings)
-	opts := p.resourceOptions(p.settings, named)
-	set, err := resource.Load(opts)
+	set, err := resource.Load(p.resourceOptions(p.settings, named))
 	if err != nil {
 		return &configError{err}
 	}
-	engine := resource.NewEngine(opts, resource.Daemon{}, opener(named, p.log))
-	results := engine.Once(stop, kill, set, p.settings.Wait)
+	results := engine.New(p.engineOptions(p.settings, opener(named, p.log))).Once(stop, kill, set, p.settings.Wait)
 	p.logReasons(results)
 	if err := cutShort(kill); err != nil {
 		return err
@@ -73,23 +84,23 @@ func (p *program) oneTime(stop, kill context.Context) error {
 
 // logReasons logs the failures that the engine does not: of resources that it
 // never got to work on, and those that its log level hides.
-func (p *program) logReasons(results []resource.Result) {
+func (p *program) logReasons(results []engine.ResourceStatus) {
 	for _, r := range results {
 		switch {
-		case r.State == resource.Waiting:
+		case r.State == engine.Waiting:
 			p.log.Error("resource not applied, its file stays as it is", "resource", r.Name, "dest", r.Dest, "err", r.Err)
-		case r.State == resource.Failed && r.Dest == "":
+		case r.State == engine.Failed && r.Dest == "":
 			for mistake := range strings.SplitSeq(r.Err.Error(), "\n") {
 				p.log.Error("resource cannot be used", "resource", r.Name, "err", mistake)
 			}
-		case r.State == resource.Held && !p.log.Enabled(context.Background(), slog.LevelWarn):
+		case r.State == engine.Held && !p.log.Enabled(context.Background(), slog.LevelWarn):
 			p.log.Error("resource held, its file stays as it is", "resource", r.Name, "dest", r.Dest, "err", r.Err)
 		}
 	}
 }
 
 // printChanges prints the diffs, and the commands that would follow.
-func (p *program) printChanges(results []resource.Result) error {
+func (p *program) printChanges(results []engine.ResourceStatus) error {
 	coloured := p.wantsColour()
 	var reloads []string
 	for _, r := range results {
@@ -110,18 +121,18 @@ func (p *program) printChanges(results []resource.Result) error {
 }
 
 // outcome says in one error how the resources fared: nil if all is well.
-func (p *program) outcome(stop context.Context, results []resource.Result) error {
+func (p *program) outcome(stop context.Context, results []engine.ResourceStatus) error {
 	var failed, waiting, unusable, pending int
 	for _, r := range results {
 		switch r.State {
-		case resource.Failed, resource.Held:
+		case engine.Failed, engine.Held:
 			failed++
-		case resource.Waiting:
+		case engine.Waiting:
 			waiting++
-			if errors.Is(r.Err, resource.ErrUnusable) {
+			if errors.Is(r.Err, engine.ErrUnusable) {
 				unusable++
 			}
-		case resource.Pending:
+		case engine.Pending:
 			pending++
 		}
 	}

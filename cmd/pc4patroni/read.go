@@ -26,8 +26,9 @@ const (
 type reading struct {
 	backend string // its name
 	paths   []string
-	values  map[string]string
-	err     error // why there are no values, wrapping errUnreachable
+	updates []backends.Update
+	values  map[string]string // of all updates
+	err     error             // why there are no values, wrapping errUnreachable
 }
 
 // read loads, for -dump, what lies below -prefix in the global backend or,
@@ -83,11 +84,13 @@ func (p *program) toRead(named *config.Backends, set *resource.Set) ([]reading, 
 	}
 	paths := make(map[string][]string)
 	for _, r := range set.Resources {
-		paths[r.Backend] = append(paths[r.Backend], r.Paths...)
+		if !r.IsStatic() {
+			paths[r.Backend] = append(paths[r.Backend], r.Paths...)
+		}
 	}
 	var readings []reading
 	for _, key := range slices.Sorted(maps.Keys(paths)) {
-		readings = append(readings, reading{backend: key, paths: backends.Minimize(paths[key])})
+		readings = append(readings, reading{backend: key, paths: slices.Compact(slices.Sorted(slices.Values(paths[key])))})
 	}
 	return readings, nil
 }
@@ -107,7 +110,10 @@ func (p *program) readAll(ctx context.Context, open func(name string) (backends.
 				return &configError{fmt.Errorf("%s: %w", r.backend, err)}
 			}
 			defer backend.Close() // the answer is here, or there is none
-			if r.values, err = p.readOne(waiting, backend, r.paths); err != nil {
+			if r.updates, err = p.readOne(waiting, backend, r.paths); err == nil {
+				r.values, err = valuesOf(r.updates)
+			}
+			if err != nil {
 				r.err = fmt.Errorf("%w: %s: %w", errUnreachable, r.backend, err)
 			}
 			return nil
@@ -120,18 +126,33 @@ func (p *program) readAll(ctx context.Context, open func(name string) (backends.
 	return err
 }
 
+// valuesOf gathers the keys of all updates. That some may not be read is an error
+// only if there are no others.
+func valuesOf(updates []backends.Update) (map[string]string, error) {
+	values := make(map[string]string)
+	var denied error
+	for _, up := range updates {
+		maps.Copy(values, up.Keys)
+		denied = errors.Join(denied, up.Denied)
+	}
+	if len(values) > 0 {
+		return values, nil
+	}
+	return values, denied
+}
+
 // interrupted is the error of a run that a signal ended.
 func interrupted(ctx context.Context) error {
 	return fmt.Errorf("interrupted: %w", context.Cause(ctx))
 }
 
 // readOne tries until ctx is done, or until trying again would be of no use.
-func (p *program) readOne(ctx context.Context, backend backends.Backend, paths []string) (map[string]string, error) {
+func (p *program) readOne(ctx context.Context, backend backends.Backend, paths []string) ([]backends.Update, error) {
 	var last error
 	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
-		snapshot, err := backend.Load(ctx, paths)
+		updates, err := backend.Load(ctx, paths)
 		if err == nil {
-			return snapshot.Values, nil
+			return updates, nil
 		}
 		// An error that only says that time is up tells less than the one before.
 		if last == nil || ctx.Err() == nil {

@@ -38,13 +38,12 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 		_, inUse := used[name]
 		return inUse || len(used) == 0 // none is known before the engine has begun
 	})
-	opts := d.options(settings, named, d.page.Listener())
-	set, err := resource.Load(opts)
+	set, err := resource.Load(d.resourceOptions(settings, named))
 	if err != nil {
 		return nil, err
 	}
 	d.backends.Store(named)
-	if err := d.engine.Update(ctx, opts, engineOptions(settings), set); err != nil {
+	if err := d.engine.Reload(ctx, d.engineOptions(settings, d.open), set); err != nil {
 		d.backends.Store(old)
 		return nil, fmt.Errorf("apply it: %w", err)
 	}

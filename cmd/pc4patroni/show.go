@@ -16,6 +16,7 @@ import (
 	"pc4patroni/internal/report"
 	"pc4patroni/internal/terminal"
 	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // show prints the clusters among the keys as the template functions see them,
@@ -35,7 +36,7 @@ func (p *program) show(ctx context.Context) error {
 		found.add(r)
 	}
 	if set != nil {
-		if found.resources, err = p.viewResources(ctx, named, set, readings); err != nil {
+		if found.resources, err = p.viewResources(ctx, set, readings); err != nil {
 			return err
 		}
 	}
@@ -135,7 +136,7 @@ func (f *findings) verdict(readings []reading) error {
 	}
 	troubled := 0
 	for i := range f.resources {
-		if r := &f.resources[i].result; report.State(r).Level > report.OK && r.State != resource.Pending && r.State != resource.Waiting {
+		if r := &f.resources[i].result; report.State(r).Level > report.OK && r.State != engine.Pending && r.State != engine.Waiting {
 			troubled++
 		}
 	}

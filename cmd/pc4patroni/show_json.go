@@ -9,7 +9,7 @@ import (
 
 	"pc4patroni/funcs/patroni"
 	"pc4patroni/internal/report"
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // shownJSON is what -show prints for programs. Fields may be added, never
@@ -84,7 +84,7 @@ func (f *findings) writeJSON(w *bytes.Buffer) error {
 func (v *resourceView) json() resourceJSON {
 	j := resourceJSON{
 		Name: v.result.Name, File: v.result.File, Dest: v.result.Dest, Paths: []string{}, Keys: v.keys, Sees: []seenJSON{},
-		State: v.result.State.String(), ReloadOwed: v.result.ReloadOwed,
+		State: v.result.State.String(), ReloadOwed: v.result.ReloadPending,
 	}
 	if v.result.Err != nil {
 		j.Error = v.result.Err.Error()
@@ -127,7 +127,7 @@ func memberName(m *patroni.Member) *string {
 }
 
 // lineChanges counts the lines that a diff would show.
-func lineChanges(change *resource.Change) (removed, added int) {
+func lineChanges(change *engine.Change) (removed, added int) {
 	if !isText(change.Old) || !isText(change.Now) {
 		return 0, 0
 	}

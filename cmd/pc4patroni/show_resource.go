@@ -5,39 +5,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"pc4patroni/backends"
 	"pc4patroni/funcs"
 	"pc4patroni/funcs/patroni"
-	"pc4patroni/internal/config"
 	"pc4patroni/internal/terminal"
 	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // resourceView is what a resource sees, and what a reconcile would do to its file.
 type resourceView struct {
 	declared *resource.Resource // nil if the resource file is broken
-	result   resource.Result
+	result   engine.ResourceStatus
 	keys     int                // how many it sees
 	clusters []*patroni.Cluster // as its template gets them
 }
 
 // viewResources renders and compares every resource as -noop does, with the
 // keys that have been read already.
-func (p *program) viewResources(ctx context.Context, named *config.Backends, set *resource.Set, readings []reading) ([]resourceView, error) {
-	opts := p.resourceOptions(p.settings, named)
-	opts.Noop, opts.Logger = true, nil // what would be logged is printed
+func (p *program) viewResources(ctx context.Context, set *resource.Set, readings []reading) ([]resourceView, error) {
 	byBackend := make(map[string]reading)
 	for _, r := range readings {
 		byBackend[r.backend] = r
 	}
 	open := func(key string) (backends.Backend, error) { return asRead{byBackend[key]}, nil }
-	engine := resource.NewEngine(opts, resource.Daemon{}, open)
-	results := engine.Once(ctx, ctx, set, p.settings.Wait)
+	opts := p.engineOptions(p.settings, open)
+	opts.Noop, opts.KeepStageFile, opts.Logger = true, false, nil // what would be logged is printed
+	results := engine.New(opts).Once(ctx, ctx, set, p.settings.Wait)
 	if err := ctx.Err(); err != nil {
 		return nil, interrupted(ctx)
 	}
@@ -57,9 +56,8 @@ func (p *program) viewResources(ctx context.Context, named *config.Backends, set
 func (v *resourceView) look(values map[string]string) {
 	store := funcs.NewStore()
 	for key, value := range values {
-		covered := func(p string) bool { return backends.Covers(p, key) }
-		if slices.ContainsFunc(v.declared.Paths, covered) {
-			store.Set(path.Join("/", strings.TrimPrefix(key, v.declared.Prefix)), value)
+		if relative, ok := v.declared.Relative(key); ok {
+			store.Set(relative, value)
 		}
 	}
 	v.keys = store.Len()
@@ -71,16 +69,16 @@ type asRead struct{ reading }
 
 var _ backends.Backend = asRead{}
 
-func (r asRead) Load(context.Context, []string) (backends.Snapshot, error) {
+func (r asRead) Load(context.Context, []string) ([]backends.Update, error) {
 	if r.err != nil {
 		// Trying again has been done already.
-		return backends.Snapshot{}, fmt.Errorf("%w: %w", backends.ErrDenied, r.err)
+		return nil, fmt.Errorf("%w: %w", backends.ErrDenied, r.err)
 	}
-	return backends.Snapshot{Values: r.values}, nil
+	return r.updates, nil
 }
 
-func (r asRead) Follow(context.Context, []string, backends.Version, func(backends.Batch) error) error {
-	return errors.New("what was read once cannot be followed")
+func (r asRead) Watch(context.Context, []backends.WatchPath, time.Duration, func([]backends.Update) error) error {
+	return errors.New("what was read once cannot be watched")
 }
 
 func (r asRead) Close() error { return nil }
@@ -110,13 +108,13 @@ func (v *resourceView) state() string {
 		reason = strings.ReplaceAll(v.result.Err.Error(), "\n", "; ")
 	}
 	switch v.result.State {
-	case resource.InSync:
+	case engine.InSync:
 		return "in sync"
-	case resource.Held:
+	case engine.Held:
 		return "held, stays as it is: " + reason
-	case resource.Waiting:
+	case engine.Waiting:
 		return "stays as it is, the backend was not read"
-	case resource.Pending:
+	case engine.Pending:
 		return v.pending()
 	default:
 		return v.result.State.String() + ": " + reason
@@ -154,7 +152,7 @@ func (v *resourceView) pending() string {
 // view says what the template sees.
 func (v *resourceView) view() []string {
 	switch {
-	case v.result.State == resource.Waiting:
+	case v.result.State == engine.Waiting:
 		return nil
 	case len(v.clusters) == 0 && v.keys > 0:
 		return []string{fmt.Sprintf("sees %s below %s and no cluster", count(v.keys, "key"), v.declared.Prefix)}

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // How long a mode may take to end after its commands had to, when nobody waits
@@ -102,7 +102,7 @@ func (e *secondSignal) Error() string {
 }
 
 // Unwrap has running commands killed soon.
-func (e *secondSignal) Unwrap() error { return resource.ErrAtOnce }
+func (e *secondSignal) Unwrap() error { return engine.ErrAtOnce }
 
 // status is what a shell would report had the signal ended the process itself.
 func (e *secondSignal) status() int { return 128 + int(e.signal) }

@@ -36,6 +36,8 @@ func TestOnlyPositionsMoved(t *testing.T) {
 		{"optime of another program", "/app/optime/leader", `db1`, `db2`, false},
 		{"member named status", "/service/batman/members/status", `{"optime":1}`, `{"optime":2}`, false},
 		{"old optime", "/service/batman/optime/leader", `1`, `2`, true},
+		{"status of another program", "/app/status", `open`, `closed`, false},
+		{"optime of another program", "/app/optime/leader", `db1`, `db2`, false},
 		{"leader", "/service/batman/leader", `db1`, `db2`, false},
 		{"config", "/service/batman/config", `{"ttl":30}`, `{"ttl":31}`, false},
 	}

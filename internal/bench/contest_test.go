@@ -279,7 +279,7 @@ func (c *contest) reads() int {
 // resyncs returns how often the program lost track and read everything again, which a
 // machine that is too busy may bring about. Those are the only reads there should be.
 func (c *contest) resyncs() int {
-	return strings.Count(c.host.Log(), "changes can no longer be followed")
+	return strings.Count(c.host.Log(), "backend cannot be read")
 }
 
 // clusterNames names so many clusters.

@@ -282,7 +282,7 @@ func faultTokenExpired(t *testing.T) {
 	h.AwaitTold("main", proctest.Db1)
 	h.Stop()
 	h.ToldExactly("main", proctest.Db1, proctest.Db2, proctest.Db1)
-	h.Logged("backend cannot be read", 0)
+	h.Logged("backend cannot be read", 1) // the broken connection
 	h.Logged("not to be logged", 0)
 }
 

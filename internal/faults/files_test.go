@@ -60,7 +60,7 @@ func faultSymlink(t *testing.T, h *host) {
 	}
 	h.FileIs(real, proctest.Db2+"\n")
 	entries, err := os.ReadDir(filepath.Dir(real))
-	if err != nil || len(entries) != 1 {
+	if err != nil || len(entries) != 2 { // and a copy of what was there before
 		t.Errorf("beside the target of the link lie %v, %v", entries, err)
 	}
 }
@@ -189,14 +189,14 @@ func faultDiskFull(t *testing.T, h *host) {
 // faultNoRoomForMark has room for the staged file but not for one more: a file must not be
 // installed where a crash could then lose its reload.
 func faultNoRoomForMark(t *testing.T, h *host) {
-	// The directory, dest and either the staged file or the mark.
-	mount(t, "tmpfs", h.Out, "tmpfs", 0, "nr_inodes=3")
+	// The directory, dest with its attribute, and either the staged file or the marker.
+	mount(t, "tmpfs", h.Out, "tmpfs", 0, "nr_inodes=4")
 	h.Declare(proctest.Declared{Name: "main"})
 	h.Put(proctest.Led("db1")...)
 	h.Start()
 	h.AwaitTold("main", proctest.Db1)
 	h.Put("/leader", "db2")
-	h.AwaitLog("mark the reload as owed", 1)
+	h.AwaitLog("mark the reload as pending", 1)
 	h.FileIs(h.Dest("main"), proctest.Db1+"\n")
 	h.ToldExactly("main", proctest.Db1)
 	remount(t, h.Out, 0, "nr_inodes=10")

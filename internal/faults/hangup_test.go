@@ -95,7 +95,7 @@ func hangupSettings(t *testing.T, h *host) {
 	h.Stop()
 	h.ToldExactly("main", proctest.Db1, proctest.Db1)
 	// The full read of each interval is no loss.
-	h.Logged("can no longer be followed", 0)
+	h.Logged("backend cannot be read", 0)
 }
 
 // hangupOtherEtcd moves the program to another etcd.
@@ -174,7 +174,7 @@ func hangupUnusable(t *testing.T, h *host) {
 	}{
 		{name: "unknown key", lines: []string{"intervall = 5"}, say: `pc4patroni.toml: line 1: unknown key \"intervall\" (did you mean \"interval\"?)`},
 		{name: "no TOML", lines: []string{"interval ="}, say: "pc4patroni.toml: line 1"},
-		{name: "no certificate", lines: []string{`client_cert = "nowhere.crt"`, `client_key = "nowhere.key"`}, say: "nowhere.crt"},
+		{name: "no certificate", lines: []string{`client_cert = "nowhere.crt"`, `client_key = "nowhere.key"`}, say: "client-cert is set"},
 		{name: "conf.d gone", say: "conf.d does not exist", change: func() { rename(confDir, aside) }, undo: func() { rename(aside, confDir) }},
 		{name: "conf.d empty", say: "there is no file *.toml in", change: func() {
 			rename(confDir, aside)

@@ -133,7 +133,7 @@ func faultWiped(t *testing.T, h *host) {
 	// A restart finds nothing either.
 	h.Stop()
 	h.Start()
-	h.AwaitLog("resource held", 2)
+	h.AwaitLog("resource failed", 1)
 	h.FileIs(h.Dest("main"), "db1\n")
 	h.Put(proctest.Led("db2")...)
 	h.AwaitTold("main", "db2")

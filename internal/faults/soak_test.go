@@ -18,6 +18,7 @@ import (
 	backend "pc4patroni/backends/etcd"
 	"pc4patroni/backends/etcd/etcdtest"
 	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 
 	"pc4patroni/internal/proctest"
 )
@@ -167,13 +168,15 @@ func TestInside(t *testing.T) {
 		t.Skip("runs as a part of TestSoak")
 	}
 	logger := slog.New(slog.DiscardHandler)
-	opts := resource.Options{ConfDir: dir, Environ: os.Environ(), Logger: logger}
-	set, err := resource.Load(opts)
+	set, err := resource.Load(resource.Options{ConfDir: dir, Logger: logger})
 	if err != nil || len(set.Broken) > 0 {
 		t.Fatal(err, set)
 	}
-	e := resource.NewEngine(opts, resource.Daemon{Interval: time.Hour, Watch: true}, func(string) (backends.Backend, error) {
-		return backend.New(backend.Config{Nodes: []string{node}, Logger: logger})
+	e := engine.New(engine.Options{
+		Interval: time.Hour, Watch: true, Environ: os.Environ(), Logger: logger,
+		Open: func(string) (backends.Backend, error) {
+			return backend.New(backend.Config{Nodes: []string{node}, Logger: logger})
+		},
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -191,7 +191,8 @@ func (h *Host) Litter() []string {
 	}
 	var names []string
 	for _, entry := range entries {
-		if strings.Contains(entry.Name(), "pc4patroni") {
+		// The copy of a file that was not ours stays.
+		if strings.Contains(entry.Name(), "pc4patroni") && !strings.HasSuffix(entry.Name(), ".pc4patroni-orig") {
 			names = append(names, entry.Name())
 		}
 	}

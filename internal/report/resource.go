@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 const (
@@ -18,31 +18,31 @@ const (
 )
 
 // InSync tells whether nothing is left to do for a resource.
-func InSync(r *resource.Result) bool {
-	return (r.State == resource.InSync || r.State == resource.Changed) && !r.ReloadOwed
+func InSync(r *engine.ResourceStatus) bool {
+	return (r.State == engine.InSync || r.State == engine.Changed) && !r.ReloadPending
 }
 
 // State names the state of a resource.
-func State(r *resource.Result) Remark {
+func State(r *engine.ResourceStatus) Remark {
 	switch {
-	case r.State == resource.Failed && r.Dest == "":
+	case r.State == engine.Failed && r.Dest == "":
 		return Remark{"cannot be used", Bad}
-	case r.State == resource.Failed:
+	case r.State == engine.Failed:
 		return Remark{"failed", Bad}
-	case r.State == resource.Held:
+	case r.State == engine.Held:
 		return Remark{"held", Warn}
-	case r.ReloadOwed:
+	case r.ReloadPending:
 		return Remark{"reload pending", Warn}
-	case r.State == resource.Waiting:
+	case r.State == engine.Waiting:
 		return Remark{"waiting for its keys", Warn}
-	case r.State == resource.Pending:
+	case r.State == engine.Pending:
 		return Remark{"would change", Warn}
 	}
 	return Remark{"in sync", OK}
 }
 
 // trouble says in one line what is wrong with a resource, "" if nothing is.
-func trouble(r *resource.Result) string {
+func trouble(r *engine.ResourceStatus) string {
 	state := State(r)
 	if state.Level == OK {
 		return ""
@@ -60,14 +60,14 @@ func trouble(r *resource.Result) string {
 // known, a line for each reason. A resource that is held is no reason: the
 // cluster has, for example, no primary now. Neither is a backend that is away:
 // the files are right until something else is known.
-func NotReady(status resource.Status) []string {
+func NotReady(status engine.Status) []string {
 	if len(status.Backends) == 0 {
 		return []string{"starting"}
 	}
 	var reasons []string
-	for i := range status.Results {
-		r := &status.Results[i]
-		if r.State != resource.Held && r.State != resource.Pending && !InSync(r) {
+	for i := range status.Resources {
+		r := &status.Resources[i]
+		if r.State != engine.Held && r.State != engine.Pending && !InSync(r) {
 			reasons = append(reasons, trouble(r))
 		}
 	}
@@ -75,11 +75,11 @@ func NotReady(status resource.Status) []string {
 }
 
 // Troubles returns all that somebody should look at, a line each.
-func Troubles(status resource.Status) []Remark {
+func Troubles(status engine.Status) []Remark {
 	var found []Remark
-	for i := range status.Results {
-		if words := trouble(&status.Results[i]); words != "" {
-			found = append(found, Remark{words, State(&status.Results[i]).Level})
+	for i := range status.Resources {
+		if words := trouble(&status.Resources[i]); words != "" {
+			found = append(found, Remark{words, State(&status.Resources[i]).Level})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
@@ -92,22 +92,22 @@ func Troubles(status resource.Status) []Remark {
 }
 
 // Summary says in one line how the daemon is doing.
-func Summary(status resource.Status) string {
+func Summary(status engine.Status) string {
 	var inSync, all int
 	var resources, backends []string
-	for i := range status.Results {
-		r := &status.Results[i]
+	for i := range status.Resources {
+		r := &status.Resources[i]
 		if r.Dest != "" { // a broken file may have a version before it that goes on
 			all++
 			if InSync(r) {
 				inSync++
 			}
 		}
-		if words := trouble(r); words != "" && r.State != resource.Waiting {
+		if words := trouble(r); words != "" && r.State != engine.Waiting {
 			resources = append(resources, words)
 		}
 	}
-	for _, t := range Troubles(resource.Status{Backends: status.Backends}) {
+	for _, t := range Troubles(engine.Status{Backends: status.Backends}) {
 		backends = append(backends, t.Text)
 	}
 	count := fmt.Sprintf("%d of %d resources in sync", inSync, all)

@@ -1,7 +1,6 @@
 package statuspage
 
 import (
-	"context"
 	"html/template"
 	"maps"
 	"net/url"
@@ -21,8 +20,6 @@ const (
 	// clustersKept is for how long decoded clusters are shown again, so that
 	// many readers cost no more than one.
 	clustersKept = time.Second
-	// askWithin is how long the page waits for units that are at work.
-	askWithin = time.Second
 )
 
 // located is a cluster and the backend that it was read from.
@@ -35,21 +32,17 @@ type located struct {
 type snapshot struct {
 	at       time.Time
 	clusters []located
-	silent   []string // resources whose keys could not be had in time
 }
 
 // clusters decodes the keys that the engine holds: they are what the files
 // were made of, also while the backend is away.
-func (m *monitor) clusters(ctx context.Context) *snapshot {
+func (m *monitor) clusters() *snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.decoded.Value(); c != nil && m.now().Sub(c.at) < clustersKept {
 		return c
 	}
-	// Others get this answer too: a reader who goes away must not end it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askWithin)
-	defer cancel()
-	held, silent := m.engine.Keys(ctx)
+	held := m.engine.Keys()
 	// Resources often share clusters, or hold parts of them.
 	byBackend := map[string]map[string]string{}
 	for _, keys := range held {
@@ -58,7 +51,7 @@ func (m *monitor) clusters(ctx context.Context) *snapshot {
 		}
 		maps.Copy(byBackend[keys.Backend], keys.Values)
 	}
-	c := &snapshot{at: m.now(), silent: silent}
+	c := &snapshot{at: m.now()}
 	for _, backend := range slices.Sorted(maps.Keys(byBackend)) {
 		store := funcs.NewStore()
 		store.Replace(maps.All(byBackend[backend]))

@@ -40,7 +40,7 @@ func (m *monitor) stuck(ctx context.Context) []string {
 	poll := time.NewTicker(pollLiveness)
 	defer poll.Stop()
 	for {
-		stuck := m.engine.Stuck(asked)
+		stuck := m.engine.Stalled(asked)
 		if len(stuck) == 0 {
 			return nil
 		}

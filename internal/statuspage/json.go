@@ -13,7 +13,7 @@ import (
 	"weak"
 
 	"pc4patroni/internal/report"
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // A monitor answers what people and monitoring want to know of the engine. It
@@ -72,7 +72,7 @@ type statusJSON struct {
 	Resources []statusResource  `json:"resources"`
 	Backends  []statusBackend   `json:"backends"`
 	Clusters  []json.RawMessage `json:"clusters"`
-	// Silent are resources that were too busy to tell their keys.
+	// Silent is always empty: keys can be had at any time.
 	Silent []string `json:"silent"`
 }
 
@@ -114,20 +114,20 @@ type statusBackend struct {
 }
 
 func (m *monitor) serveJSON(w http.ResponseWriter, r *http.Request) {
-	status, records, seen := m.engine.Status(), m.engine.Records(), m.clusters(r.Context())
+	status, records, counts, seen := m.engine.Status(), m.engine.Records(), m.engine.Backends(), m.clusters()
 	reasons := report.NotReady(status)
 	out := statusJSON{
 		At: m.now().UTC(), Host: m.host, Version: m.build.version,
-		Ready: len(reasons) == 0, Reasons: reasons, Silent: seen.silent,
+		Ready: len(reasons) == 0, Reasons: reasons,
 	}
-	for _, result := range status.Results {
-		out.Resources = append(out.Resources, newStatusResource(result, records[result.File]))
+	for _, result := range status.Resources {
+		out.Resources = append(out.Resources, newStatusResource(result, records[result.Name]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
 		b := status.Backends[name]
 		out.Backends = append(out.Backends, statusBackend{
 			Name: name, Connected: b.Connected, Since: timeOrNil(b.Since), Error: errorText(b.Err),
-			Revision: b.Revision, Events: b.Events, Resyncs: b.Resyncs,
+			Revision: revisionOf(b.Version), Events: counts[name].Events, Resyncs: counts[name].Resyncs,
 		})
 	}
 	for _, c := range seen.clusters {
@@ -146,9 +146,9 @@ func (m *monitor) serveJSON(w http.ResponseWriter, r *http.Request) {
 	_ = encoder.Encode(out) // the asker may have gone
 }
 
-func newStatusResource(r resource.Result, record resource.Record) statusResource {
+func newStatusResource(r engine.ResourceStatus, record Record) statusResource {
 	out := statusResource{
-		Name: r.Name, File: r.File, Dest: r.Dest, State: r.State.String(), Error: errorText(r.Err), ReloadOwed: r.ReloadOwed,
+		Name: r.Name, File: r.File, Dest: r.Dest, State: r.State.String(), Error: errorText(r.Err), ReloadOwed: r.ReloadPending,
 	}
 	if r.Dest == "" {
 		return out // broken: the record is that of the version before it
@@ -161,7 +161,7 @@ func newStatusResource(r resource.Result, record resource.Record) statusResource
 	return out
 }
 
-func newStatusRuns(r resource.Runs) *statusRuns {
+func newStatusRuns(r Runs) *statusRuns {
 	if !r.Defined && r.Count == 0 {
 		return nil
 	}

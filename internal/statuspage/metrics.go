@@ -11,7 +11,7 @@ import (
 
 	"pc4patroni/backends"
 	"pc4patroni/internal/report"
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // scrapesAtOnce bounds the memory that scrapes take.
@@ -57,8 +57,7 @@ var (
 // resyncReasons are shown from the beginning, with 0, so that the first
 // increase is one.
 var resyncReasons = []string{
-	backends.ReasonCompacted, backends.ReasonConnection, backends.ReasonSilence, backends.ReasonReplaced, backends.ReasonAuth,
-	backends.ReasonOther, "interval",
+	backends.ResyncInterval, backends.ResyncCompacted, backends.ResyncReplaced, backends.ResyncOther,
 }
 
 // metrics returns the handler of /metrics. Nothing is counted twice: the
@@ -90,7 +89,7 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 	for _, reason := range resyncReasons {
 		resyncs[reason] = 0
 	}
-	for _, b := range status.Backends {
+	for _, b := range m.engine.Backends() {
 		events += b.Events
 		for reason, n := range b.Resyncs {
 			resyncs[reason] += n
@@ -102,11 +101,11 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 	}
 
 	records := m.engine.Records()
-	for name, s := range standings(status.Results) {
+	for name, s := range standings(status.Resources) {
 		gauge(metricInSync, number(s.inSync), name)
 		gauge(metricHeld, number(s.held), name)
 		gauge(metricReloadPending, number(s.owed), name)
-		record, known := records[s.file]
+		record, known := records[s.name]
 		if !known {
 			continue
 		}
@@ -115,7 +114,7 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 		if !record.LastSuccess.IsZero() {
 			gauge(metricLastSuccess, seconds(record.LastSuccess), name)
 		}
-		for command, runs := range map[string]resource.Runs{"check": record.Check, "reload": record.Reload} {
+		for command, runs := range map[string]Runs{"check": record.Check, "reload": record.Reload} {
 			if runs.Defined || runs.Count > 0 {
 				out <- prometheus.MustNewConstSummary(metricCommands, uint64(runs.Count), runs.Total.Seconds(), nil, name, command)
 				counter(metricCommandFailures, runs.Failures, name, command)
@@ -132,7 +131,7 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 	gauge(metricBuildInfo, 1, m.build.version, m.build.revision, m.build.goVersion)
 }
 
-func allConnected(all map[string]resource.BackendStatus) bool {
+func allConnected(all map[string]engine.BackendStatus) bool {
 	for _, b := range all {
 		if !b.Connected {
 			return false
@@ -144,21 +143,21 @@ func allConnected(all map[string]resource.BackendStatus) bool {
 // standing is how one resource stands, in yes and no.
 type standing struct {
 	inSync, held, owed bool
-	file               string
+	name               string
 }
 
 // standings sums results up by name. A resource whose new version is broken
 // has two, and is in sync with neither.
-func standings(results []resource.Result) map[string]standing {
+func standings(results []engine.ResourceStatus) map[string]standing {
 	all := make(map[string]standing, len(results))
 	for _, r := range results {
 		name := strings.ToValidUTF8(r.Name, "?")
 		s, twice := all[name]
 		inSync := report.InSync(&r)
 		s.inSync = inSync && (s.inSync || !twice)
-		s.held = s.held || r.State == resource.Held
-		s.owed = s.owed || r.ReloadOwed
-		s.file = r.File
+		s.held = s.held || r.State == engine.Held
+		s.owed = s.owed || r.ReloadPending
+		s.name = r.Name
 		all[name] = s
 	}
 	return all

@@ -10,39 +10,39 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // exampleEngine has one resource in every state.
 func exampleEngine() *toldEngine {
-	result := func(name string, state resource.State, err error) resource.Result {
-		return resource.Result{Name: name, File: "conf.d/" + name + ".toml", Dest: "/etc/" + name, State: state, Err: err}
+	result := func(name string, state engine.State, err error) engine.ResourceStatus {
+		return engine.ResourceStatus{Name: name, File: "conf.d/" + name + ".toml", Dest: "/etc/" + name, State: state, Err: err}
 	}
-	owing := result("owing", resource.Changed, nil)
-	owing.ReloadOwed = true
+	owing := result("owing", engine.Changed, nil)
+	owing.ReloadPending = true
 	changed := noon.Add(-90 * time.Minute)
 	return &toldEngine{
-		status: resource.Status{
+		status: engine.Status{
 			Backends: connected(),
-			Results: []resource.Result{
-				{Name: "broken", File: "conf.d/broken.toml", State: resource.Failed, Err: errors.New("line 3: bad")},
-				result("good", resource.InSync, nil),
-				result("held", resource.Held, errors.New("no primary")),
+			Resources: []engine.ResourceStatus{
+				{Name: "broken", File: "conf.d/broken.toml", State: engine.Failed, Err: errors.New("line 3: bad")},
+				result("good", engine.InSync, nil),
+				result("held", engine.Held, errors.New("no primary")),
 				owing,
-				result("twice", resource.InSync, nil),
-				{Name: "twice", File: "conf.d/twice.toml", State: resource.Failed, Err: errors.New("line 4: bad")},
+				result("twice", engine.InSync, nil),
+				{Name: "twice", File: "conf.d/twice.toml", State: engine.Failed, Err: errors.New("line 4: bad")},
 			},
 		},
-		records: map[string]resource.Record{
-			"conf.d/good.toml": {
+		records: map[string]Record{
+			"good": {
 				Renders: 10, RenderFailures: 1, LastSuccess: noon.Add(-1500 * time.Millisecond),
-				Check:  resource.Runs{Defined: true, Count: 4, Failures: 1, Total: 2 * time.Second, Last: changed, LastTook: 250 * time.Millisecond},
-				Reload: resource.Runs{Defined: true, Count: 3, Total: 300 * time.Millisecond, Last: changed, LastTook: 40 * time.Millisecond},
-				Change: resource.LastChange{At: changed, Diff: "@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n"},
+				Check:  Runs{Defined: true, Count: 4, Failures: 1, Total: 2 * time.Second, Last: changed, LastTook: 250 * time.Millisecond},
+				Reload: Runs{Defined: true, Count: 3, Total: 300 * time.Millisecond, Last: changed, LastTook: 40 * time.Millisecond},
+				Change: LastChange{At: changed, Diff: "@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n"},
 			},
-			"conf.d/held.toml": {Renders: 2, RenderFailures: 2},
+			"held": {Renders: 2, RenderFailures: 2},
 		},
-		latency: resource.Latency{Count: 3, Sum: 1500 * time.Millisecond, Within: map[time.Duration]int{
+		latency: Latency{Count: 3, Sum: 1500 * time.Millisecond, Within: map[time.Duration]int{
 			10 * time.Millisecond: 0, 100 * time.Millisecond: 1, time.Second: 2,
 		}},
 	}
@@ -62,13 +62,10 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	want := `
-pc4patroni_backend_resyncs_total{reason="auth"} 0
 pc4patroni_backend_resyncs_total{reason="compacted"} 0
-pc4patroni_backend_resyncs_total{reason="connection"} 0
 pc4patroni_backend_resyncs_total{reason="interval"} 0
 pc4patroni_backend_resyncs_total{reason="other"} 0
-pc4patroni_backend_resyncs_total{reason="replaced"} 0
-pc4patroni_backend_resyncs_total{reason="silence"} 2
+pc4patroni_backend_resyncs_total{reason="replaced"} 2
 pc4patroni_backend_up 1
 pc4patroni_build_info{goversion="go1.26",revision="abc",version="v1.2.3"} 1
 pc4patroni_change_to_reload_seconds_bucket{le="0.01"} 0
@@ -116,19 +113,19 @@ pc4patroni_resource_last_success_timestamp_seconds{resource="good"} 1.7840303985
 }
 
 func TestBackendUp(t *testing.T) {
-	engine := &toldEngine{status: resource.Status{Backends: connected()}}
-	handler := newHandler(newTestMonitor(engine), "", onLoopback, quiet)
+	told := &toldEngine{status: engine.Status{Backends: connected()}}
+	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
 	up := func() bool {
 		return strings.Contains(body(t, get(t, handler, "/metrics")), "\npc4patroni_backend_up 1\n")
 	}
 	if !up() {
 		t.Error("a connected backend is not up")
 	}
-	engine.status.Backends["etcd other"] = resource.BackendStatus{Err: errors.New("refused")}
+	told.status.Backends["etcd other"] = engine.BackendStatus{Err: errors.New("refused")}
 	if up() {
 		t.Error("one of two backends is away, and yet they are up")
 	}
-	engine.status.Backends = nil
+	told.status.Backends = nil
 	if up() {
 		t.Error("no backend is up")
 	}
@@ -137,10 +134,10 @@ func TestBackendUp(t *testing.T) {
 // TestMetricsOfOddNames: a resource file may have any name, and a scrape must
 // not fail because of one.
 func TestMetricsOfOddNames(t *testing.T) {
-	engine := &toldEngine{status: resource.Status{Backends: connected(), Results: []resource.Result{
-		{Name: "a\xff", Dest: "/a", State: resource.InSync}, {Name: "a?", Dest: "/b", State: resource.Held}, {Name: "q\"\n", Dest: "/c"},
+	told := &toldEngine{status: engine.Status{Backends: connected(), Resources: []engine.ResourceStatus{
+		{Name: "a\xff", Dest: "/a", State: engine.InSync}, {Name: "a?", Dest: "/b", State: engine.Held}, {Name: "q\"\n", Dest: "/c"},
 	}}}
-	response := get(t, newHandler(newTestMonitor(engine), "", onLoopback, quiet), "/metrics")
+	response := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/metrics")
 	text := body(t, response)
 	if response.StatusCode != 200 || !strings.Contains(text, `pc4patroni_resource_in_sync{resource="a?"} 0`) || !strings.Contains(text, `{resource="q\"\n"} 0`) {
 		t.Errorf("%s\n%s", response.Status, text)

@@ -15,7 +15,7 @@ import (
 
 	"pc4patroni/internal/report"
 	"pc4patroni/internal/terminal"
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 //go:embed web/page.html web/style.css
@@ -44,7 +44,6 @@ type page struct {
 
 	Headline report.Remark // the worst fact
 	Reasons  []report.Remark
-	Silent   []string
 	Starting bool
 
 	Clusters pageClusters
@@ -105,15 +104,12 @@ func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 		Refresh: refresh(query), Toggle: toggle(query), Reasons: report.Troubles(status),
 		Starting: len(status.Backends) == 0,
 	}
-	seen := m.clusters(r.Context())
-	for _, name := range seen.silent {
-		p.Silent = append(p.Silent, report.Printable(name))
-	}
+	seen, counts := m.clusters(), m.engine.Backends()
 	p.Clusters = newPageClusters(seen.clusters, query, now)
-	p.Resources = newPageResources(status.Results, records, query.Get("resource"), now)
+	p.Resources = newPageResources(status.Resources, records, query.Get("resource"), now)
 	p.Chosen = query.Get("cluster") != "" || query.Get("resource") != ""
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
-		p.Backends = append(p.Backends, newPageBackend(name, status.Backends[name], now))
+		p.Backends = append(p.Backends, newPageBackend(name, status.Backends[name], counts[name], now))
 	}
 	p.Headline = headline(&p)
 	var out bytes.Buffer
@@ -181,14 +177,14 @@ func headline(p *page) report.Remark {
 }
 
 // newPageResources shows the resource of a name and no other if there is one.
-func newPageResources(results []resource.Result, records map[string]resource.Record, chosen string, now time.Time) pageResources {
+func newPageResources(results []engine.ResourceStatus, records map[string]Record, chosen string, now time.Time) pageResources {
 	p := pageResources{Count: len(results)}
-	isChosen := func(r resource.Result) bool { return r.Name == chosen }
+	isChosen := func(r engine.ResourceStatus) bool { return r.Name == chosen }
 	if chosen != "" && slices.ContainsFunc(results, isChosen) {
-		results = slices.DeleteFunc(slices.Clone(results), func(r resource.Result) bool { return !isChosen(r) })
+		results = slices.DeleteFunc(slices.Clone(results), func(r engine.ResourceStatus) bool { return !isChosen(r) })
 	}
 	for _, r := range results {
-		v := newPageResource(r, records[r.File], now)
+		v := newPageResource(r, records[r.Name], now)
 		if len(results) <= resourcesInFull || v.Class != "ok" && len(p.Full) < resourcesInFull {
 			p.Full = append(p.Full, v)
 		} else {
@@ -198,7 +194,7 @@ func newPageResources(results []resource.Result, records map[string]resource.Rec
 	return p
 }
 
-func newPageResource(r resource.Result, record resource.Record, now time.Time) pageResource {
+func newPageResource(r engine.ResourceStatus, record Record, now time.Time) pageResource {
 	v := pageResource{Name: report.Printable(r.Name), File: report.Printable(r.File), Dest: report.Printable(r.Dest), Error: report.Printable(errorText(r.Err))}
 	state := report.State(&r)
 	v.State, v.Class = state.Text, state.Level.String()
@@ -223,7 +219,7 @@ func newPageResource(r resource.Result, record resource.Record, now time.Time) p
 	return v
 }
 
-func newPageRuns(r resource.Runs, now time.Time) pageRuns {
+func newPageRuns(r Runs, now time.Time) pageRuns {
 	v := pageRuns{Defined: r.Defined || r.Count > 0, Last: newInstant(r.Last, now), Failed: r.LastFailed}
 	if r.Count == 0 {
 		return v
@@ -236,9 +232,9 @@ func newPageRuns(r resource.Runs, now time.Time) pageRuns {
 	return v
 }
 
-func newPageBackend(name string, b resource.BackendStatus, now time.Time) pageBackend {
+func newPageBackend(name string, b engine.BackendStatus, counts BackendCounts, now time.Time) pageBackend {
 	v := pageBackend{
-		Name: report.Printable(name), Error: report.Printable(errorText(b.Err)), Since: newInstant(b.Since, now), Revision: b.Revision, Events: b.Events,
+		Name: report.Printable(name), Error: report.Printable(errorText(b.Err)), Since: newInstant(b.Since, now), Revision: revisionOf(b.Version), Events: counts.Events,
 	}
 	switch {
 	case b.Connected:
@@ -249,8 +245,8 @@ func newPageBackend(name string, b resource.BackendStatus, now time.Time) pageBa
 		v.State, v.Class = "away", "bad"
 	}
 	var resyncs []string
-	for _, reason := range slices.Sorted(maps.Keys(b.Resyncs)) {
-		resyncs = append(resyncs, fmt.Sprintf("%d %s", b.Resyncs[reason], reason))
+	for _, reason := range slices.Sorted(maps.Keys(counts.Resyncs)) {
+		resyncs = append(resyncs, fmt.Sprintf("%d %s", counts.Resyncs[reason], reason))
 	}
 	v.Resyncs = strings.Join(resyncs, ", ")
 	return v

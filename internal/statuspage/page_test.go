@@ -1,7 +1,6 @@
 package statuspage
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // threeNodes are the keys of a cluster whose third node lags.
@@ -87,23 +86,22 @@ func wantInOrder(t *testing.T, text string, parts ...string) {
 }
 
 func TestPage(t *testing.T) {
-	engine := exampleEngine()
-	engine.keys = []resource.Keys{
+	told := exampleEngine()
+	told.keys = []engine.Keys{
 		{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")},
 		{Resource: "held", Backend: "etcd x", Values: threeNodes("batman")},
 	}
-	engine.silent = []string{"busy"}
-	text, elements := readPage(t, newTestMonitor(engine), "")
+	text, elements := readPage(t, newTestMonitor(told), "")
 	wantInOrder(t, text, "pc4patroni on proxy1", "12:00:00 UTC, 14 July 2026", "broken cannot be used: line 3: bad",
 		"broken cannot be used: line 3: bad", "held held: no primary", "owing reload pending",
-		"Clusters", "busy is too busy", "batman", "/service/batman", "24 MiB behind|db1|leader",
+		"Clusters", "batman", "/service/batman", "24 MiB behind|db1|leader",
 		"db1|10.0.0.1:5432|leader|running|3", "db2|10.0.0.2:5432|replica|running|3|0", "db3|10.0.0.3:5432|replica|running|3|24 MiB",
 		"Resources|6", "broken|cannot be used", "line 3: bad",
 		"good|in sync|/etc/good", "Last in sync|11:59:58", "1.5 s ago", "Last change|10:30:00", "90 min ago",
 		"Last check|10:30:00|90 min ago|took 250 ms; 1 failed of 4", "Last reload|10:30:00|90 min ago|took 40 ms; none failed of 3",
 		"lines added: 1, removed: 1", "@@ -1,2 +1,2 @@", "-server <b>old</b>", `+server new\x1b[2J`,
 		"held|held", "owing|reload pending",
-		"Backend|", "etcd http://10.0.0.9:2379|connected", "Since|11:00:00", "Revision|42", "Changes received|7", "2 silence",
+		"Backend|", "etcd http://10.0.0.9:2379|connected", "Since|11:00:00", "Revision|42", "Changes received|7", "2 replaced",
 		"Version v1.2.3")
 	if strings.Count(text, "/service/batman") != 1 {
 		t.Error("a cluster of two resources is shown twice")
@@ -117,20 +115,20 @@ func TestPage(t *testing.T) {
 }
 
 func TestPageWithoutTrouble(t *testing.T) {
-	engine := exampleEngine()
-	engine.status.Results = engine.status.Results[1:2]
-	engine.keys = []resource.Keys{{Resource: "good", Values: threeNodes("batman")}}
-	text, _ := readPage(t, newTestMonitor(engine), "")
+	told := exampleEngine()
+	told.status.Resources = told.status.Resources[1:2]
+	told.keys = []engine.Keys{{Resource: "good", Values: threeNodes("batman")}}
+	text, _ := readPage(t, newTestMonitor(told), "")
 	wantInOrder(t, text, "Every file is in sync.")
-	engine.status.Backends = nil
-	text, _ = readPage(t, newTestMonitor(engine), "")
+	told.status.Backends = nil
+	text, _ = readPage(t, newTestMonitor(told), "")
 	wantInOrder(t, text, "Starting.")
 }
 
 func TestNoSecretIsShown(t *testing.T) {
-	engine := exampleEngine()
-	engine.keys = []resource.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
-	handler := newHandler(newTestMonitor(engine), "", onLoopback, quiet)
+	told := exampleEngine()
+	told.keys = []engine.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
+	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
 	for _, path := range []string{"/", "/status.json", "/metrics", "/readyz"} {
 		if strings.Contains(body(t, get(t, handler, path)), "geheim") {
 			t.Errorf("%s holds a password", path)
@@ -147,15 +145,14 @@ func TestHostilePage(t *testing.T) {
 	keys["/service/batman/members/<script>x"] = `{}`
 	keys["/service/<script>alert(1)/leader"] = "<script>"
 	keys["/service/<script>alert(1)/members/x"] = `{"conn_url":"javascript:alert(1)"}`
-	engine := exampleEngine()
-	engine.keys = []resource.Keys{{Resource: evil, Backend: evil, Values: keys}}
-	engine.silent = []string{evil}
-	engine.status.Backends[evil] = resource.BackendStatus{Err: fmt.Errorf("%s", evil)}
-	engine.status.Results = append(engine.status.Results, resource.Result{
-		Name: evil, File: evil, Dest: evil, State: resource.Failed, Err: fmt.Errorf("%s", evil),
+	told := exampleEngine()
+	told.keys = []engine.Keys{{Resource: evil, Backend: evil, Values: keys}}
+	told.status.Backends[evil] = engine.BackendStatus{Err: fmt.Errorf("%s", evil)}
+	told.status.Resources = append(told.status.Resources, engine.ResourceStatus{
+		Name: evil, File: evil, Dest: evil, State: engine.Failed, Err: fmt.Errorf("%s", evil),
 	})
-	engine.records[evil] = resource.Record{Change: resource.LastChange{At: noon, Diff: "@@ @@\n+" + evil}}
-	m := newTestMonitor(engine)
+	told.records[evil] = Record{Change: LastChange{At: noon, Diff: "@@ @@\n+" + evil}}
+	m := newTestMonitor(told)
 	m.host = evil
 	text, elements := readPage(t, m, "?cluster="+"%22%3E%3Cscript%3E&refresh=%22%3E%3Cscript%3E")
 	for _, element := range []string{"script", "iframe", "img", "object", "form"} {
@@ -184,13 +181,13 @@ func TestPageOfManyClusters(t *testing.T) {
 		}
 	}
 	delete(values, "/service/c17/leader")
-	engine := &toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "all", Values: values}}}
-	text, elements := readPage(t, newTestMonitor(engine), "")
+	told := &toldEngine{status: engine.Status{Backends: connected()}, keys: []engine.Keys{{Resource: "all", Values: values}}}
+	text, elements := readPage(t, newTestMonitor(told), "")
 	wantInOrder(t, text, "c17: no leader", "Clusters|30", "c17", "no leader", "Cluster|Leader|Running|Largest lag|Remarks", "c00|db1|3 of 3|24 MiB", "c29|db1|3 of 3|24 MiB")
 	if n := len(slices.DeleteFunc(elements, func(e string) bool { return e != "svg" })); n != 1 {
 		t.Errorf("%d pictures, want that of the cluster in trouble", n)
 	}
-	text, _ = readPage(t, newTestMonitor(engine), linkOf(t, newTestMonitor(engine), "", "c03")+"&refresh=1")
+	text, _ = readPage(t, newTestMonitor(told), linkOf(t, newTestMonitor(told), "", "c03")+"&refresh=1")
 	wantInOrder(t, text, "refreshed every 2 s", "Show everything", "c03", "db1|10.0.0.1:5432")
 	if strings.Contains(text, "c04") {
 		t.Error("the page of one cluster shows others")
@@ -198,17 +195,17 @@ func TestPageOfManyClusters(t *testing.T) {
 }
 
 func TestPageOfManyResources(t *testing.T) {
-	engine := &toldEngine{status: resource.Status{Backends: connected()}, records: map[string]resource.Record{}}
+	told := &toldEngine{status: engine.Status{Backends: connected()}, records: map[string]Record{}}
 	for i := range 30 {
 		name := fmt.Sprintf("r%02d", i)
-		engine.status.Results = append(engine.status.Results, resource.Result{Name: name, File: name, Dest: "/etc/" + name, State: resource.InSync})
-		engine.records[name] = resource.Record{Change: resource.LastChange{At: noon.Add(-5 * time.Minute)}, Reload: resource.Runs{Count: 1, Last: noon.Add(-time.Minute)}}
+		told.status.Resources = append(told.status.Resources, engine.ResourceStatus{Name: name, File: name, Dest: "/etc/" + name, State: engine.InSync})
+		told.records[name] = Record{Change: LastChange{At: noon.Add(-5 * time.Minute)}, Reload: Runs{Count: 1, Last: noon.Add(-time.Minute)}}
 	}
-	engine.status.Results[17].State, engine.status.Results[17].Err = resource.Held, errors.New("no primary")
-	text, _ := readPage(t, newTestMonitor(engine), "")
+	told.status.Resources[17].State, told.status.Resources[17].Err = engine.Held, errors.New("no primary")
+	text, _ := readPage(t, newTestMonitor(told), "")
 	wantInOrder(t, text, "Resources|30", "r17|held|/etc/r17|no primary", "Resource|State|Last change|Last reload",
 		"r00|in sync|11:55:00|5 min ago|11:59:00|60 s ago", "r29|in sync")
-	text, _ = readPage(t, newTestMonitor(engine), "?resource=r05")
+	text, _ = readPage(t, newTestMonitor(told), "?resource=r05")
 	wantInOrder(t, text, "Show everything", "Resources|30", "r05|in sync|/etc/r05", "Last change|11:55:00")
 	if strings.Contains(text, "r06") {
 		t.Error("the page of one resource shows others")
@@ -231,7 +228,7 @@ func linkOf(t *testing.T, m *monitor, query, text string) string {
 func TestLinksKeepTheChoice(t *testing.T) {
 	values := threeNodes("a+b")
 	maps.Copy(values, threeNodes("other"))
-	m := newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "all", Values: values}}})
+	m := newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}, keys: []engine.Keys{{Resource: "all", Values: values}}})
 	query := "?cluster=" + url.QueryEscape("/service/a+b")
 	for _, step := range []struct{ link, want string }{{"refresh every 5 s", "refreshed every 5 s"}, {"stop", "refresh every 5 s"}} {
 		query = linkOf(t, m, query, step.link)
@@ -245,7 +242,7 @@ func TestLinksKeepTheChoice(t *testing.T) {
 
 // TestTwoStoresWithOnePath: two etcds may hold a cluster at the same path.
 func TestTwoStoresWithOnePath(t *testing.T) {
-	m := newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{
+	m := newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}, keys: []engine.Keys{
 		{Resource: "a", Backend: "etcd a", Values: threeNodes("batman")},
 		{Resource: "b", Backend: "etcd b", Values: threeNodes("batman")},
 	}})
@@ -260,40 +257,26 @@ func TestTwoStoresWithOnePath(t *testing.T) {
 	}
 }
 
-// TestAbortedRequestIsOfNoConsequence has a reader go away while the keys are
-// read: the next one is shown them.
-func TestAbortedRequestIsOfNoConsequence(t *testing.T) {
-	m := newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "a", Values: threeNodes("batman")}}})
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	m.clusters(gone)
-	text, _ := readPage(t, m, "")
-	wantInOrder(t, text, "/service/batman")
-	if strings.Contains(text, "too busy") {
-		t.Error("the page says that a resource is too busy")
-	}
-}
-
 // TestClustersAreSharedForAMoment: many readers cost the units no more than one.
 func TestClustersAreSharedForAMoment(t *testing.T) {
-	engine := &toldEngine{status: resource.Status{Backends: connected()}, keys: []resource.Keys{{Resource: "a", Values: threeNodes("batman")}}}
-	m := newTestMonitor(engine)
+	told := &toldEngine{status: engine.Status{Backends: connected()}, keys: []engine.Keys{{Resource: "a", Values: threeNodes("batman")}}}
+	m := newTestMonitor(told)
 	now := noon
 	m.now = func() time.Time { return now }
-	first := m.clusters(t.Context())
-	if m.clusters(t.Context()) != first || engine.asked != 1 {
-		t.Errorf("two readers at once asked %d times", engine.asked)
+	first := m.clusters()
+	if m.clusters() != first || told.asked != 1 {
+		t.Errorf("two readers at once asked %d times", told.asked)
 	}
 	now = now.Add(clustersKept)
-	if m.clusters(t.Context()) == first || engine.asked != 2 {
+	if m.clusters() == first || told.asked != 2 {
 		t.Error("old clusters are shown again")
 	}
 }
 
 func TestStatusJSON(t *testing.T) {
-	engine := exampleEngine()
-	engine.keys = []resource.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
-	response := get(t, newHandler(newTestMonitor(engine), "", onLoopback, quiet), "/status.json")
+	told := exampleEngine()
+	told.keys = []engine.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
+	response := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/status.json")
 	var got struct {
 		At, Host, Version string
 		Ready             bool

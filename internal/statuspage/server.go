@@ -19,7 +19,7 @@ import (
 	"sync"
 	"time"
 
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // Limits of the server.
@@ -37,14 +37,15 @@ const (
 // Engine is what the server looks at. Its methods may be called by several
 // goroutines.
 type Engine interface {
-	Status() resource.Status
-	Stuck(since time.Time) []string
-	Records() map[string]resource.Record
-	Latency() resource.Latency
-	Keys(ctx context.Context) (held []resource.Keys, silent []string)
+	Status() engine.Status
+	Stalled(since time.Time) []string
+	Records() map[string]Record
+	Latency() Latency
+	Backends() map[string]BackendCounts
+	Keys() []engine.Keys
 }
 
-var _ Engine = (*resource.Engine)(nil)
+var _ Engine = Watched{}
 
 // Server answers requests about an engine.
 type Server struct {

@@ -14,33 +14,39 @@ import (
 	"testing"
 	"time"
 
-	"pc4patroni/resource"
+	"pc4patroni/resource/engine"
 )
 
 // toldEngine says what a test wants it to say.
 type toldEngine struct {
-	status  resource.Status
-	records map[string]resource.Record
-	latency resource.Latency
-	keys    []resource.Keys
-	silent  []string
+	status  engine.Status
+	records map[string]Record
+	latency Latency
+	keys    []engine.Keys
 	stuck   func(since time.Time) []string
 	asked   int // for keys
 }
 
-func (f *toldEngine) Status() resource.Status             { return f.status }
-func (f *toldEngine) Records() map[string]resource.Record { return f.records }
-func (f *toldEngine) Latency() resource.Latency           { return f.latency }
+func (f *toldEngine) Status() engine.Status      { return f.status }
+func (f *toldEngine) Records() map[string]Record { return f.records }
+func (f *toldEngine) Latency() Latency           { return f.latency }
 
-func (f *toldEngine) Keys(ctx context.Context) ([]resource.Keys, []string) {
-	f.asked++
-	if ctx.Err() != nil {
-		return nil, []string{"all"}
+func (f *toldEngine) Backends() map[string]BackendCounts {
+	counts := map[string]BackendCounts{}
+	for name := range f.status.Backends {
+		if name == "etcd http://10.0.0.9:2379" {
+			counts[name] = BackendCounts{Events: 7, Resyncs: map[string]int{"replaced": 2}}
+		}
 	}
-	return f.keys, f.silent
+	return counts
 }
 
-func (f *toldEngine) Stuck(since time.Time) []string {
+func (f *toldEngine) Keys() []engine.Keys {
+	f.asked++
+	return f.keys
+}
+
+func (f *toldEngine) Stalled(since time.Time) []string {
 	if f.stuck == nil {
 		return nil
 	}
@@ -52,17 +58,17 @@ var quiet = slog.New(slog.DiscardHandler)
 // noon is when the pages of the tests are made.
 var noon = time.Date(2026, 7, 14, 12, 0, 0, 0, time.UTC)
 
-func newTestMonitor(engine Engine) *monitor {
+func newTestMonitor(seen Engine) *monitor {
 	return &monitor{
-		engine: engine, build: build{"v1.2.3", "abc", "go1.26"}, host: "proxy1",
+		engine: seen, build: build{"v1.2.3", "abc", "go1.26"}, host: "proxy1",
 		now: func() time.Time { return noon }, aliveWithin: 50 * time.Millisecond,
 	}
 }
 
 // connected is a backend that is well.
-func connected() map[string]resource.BackendStatus {
-	return map[string]resource.BackendStatus{
-		"etcd http://10.0.0.9:2379": {Connected: true, Since: noon.Add(-time.Hour), Revision: 42, Events: 7, Resyncs: map[string]int{"silence": 2}},
+func connected() map[string]engine.BackendStatus {
+	return map[string]engine.BackendStatus{
+		"etcd http://10.0.0.9:2379": {Connected: true, Since: noon.Add(-time.Hour), Version: "a1/42"},
 	}
 }
 
@@ -91,8 +97,8 @@ var (
 )
 
 func TestGuard(t *testing.T) {
-	handler := newHandler(newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}}), "proxy.internal:9547", onLoopback, quiet)
-	open := newHandler(newTestMonitor(&toldEngine{status: resource.Status{Backends: connected()}}), ":9547", onAll, quiet)
+	handler := newHandler(newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}}), "proxy.internal:9547", onLoopback, quiet)
+	open := newHandler(newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}}), ":9547", onAll, quiet)
 	for _, c := range []struct {
 		name         string
 		handler      http.Handler
@@ -148,10 +154,10 @@ func TestGuard(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	engine := &toldEngine{}
-	handler := newHandler(newTestMonitor(engine), "", onLoopback, quiet)
+	told := &toldEngine{}
+	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
 	turns := 0
-	engine.stuck = func(since time.Time) []string {
+	told.stuck = func(since time.Time) []string {
 		if turns++; turns < 3 {
 			return []string{"engine"}
 		}
@@ -160,7 +166,7 @@ func TestHealth(t *testing.T) {
 	if got := get(t, handler, "/healthz"); got.StatusCode != 200 || body(t, got) != "alive\n" {
 		t.Errorf("loops that take a turn are answered with %s", got.Status)
 	}
-	engine.stuck = func(time.Time) []string { return []string{"engine", "a\nb"} }
+	told.stuck = func(time.Time) []string { return []string{"engine", "a\nb"} }
 	got := get(t, handler, "/healthz")
 	if text := body(t, got); got.StatusCode != 503 || text != "no sign of life from engine\nno sign of life from a b\n" {
 		t.Errorf("loops that hang are answered with %s:\n%s", got.Status, text)
@@ -169,34 +175,34 @@ func TestHealth(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	since := time.Date(2026, 7, 14, 10, 0, 0, 0, time.UTC)
-	result := func(state resource.State, err error) resource.Result {
-		return resource.Result{Name: "a", File: "conf.d/a.toml", Dest: "/etc/a", State: state, Err: err}
+	result := func(state engine.State, err error) engine.ResourceStatus {
+		return engine.ResourceStatus{Name: "a", File: "conf.d/a.toml", Dest: "/etc/a", State: state, Err: err}
 	}
-	owing := result(resource.Changed, nil)
-	owing.ReloadOwed = true
+	owing := result(engine.Changed, nil)
+	owing.ReloadPending = true
 	for _, c := range []struct {
 		name     string
-		backends map[string]resource.BackendStatus
-		result   resource.Result
+		backends map[string]engine.BackendStatus
+		result   engine.ResourceStatus
 		want     string
 	}{
-		{"in sync", connected(), result(resource.InSync, nil), ""},
-		{"changed", connected(), result(resource.Changed, nil), ""},
-		{"held: the file is right as long as there is no primary", connected(), result(resource.Held, errors.New("no primary")), ""},
-		{"starting", nil, result(resource.Waiting, nil), "starting"},
-		{"away: the file is right as far as is known", map[string]resource.BackendStatus{"etcd x": {Err: errors.New("refused"), Since: since}},
-			result(resource.InSync, nil), ""},
-		{"away since the start", map[string]resource.BackendStatus{"etcd x": {Err: errors.New("refused"), Since: since}},
-			result(resource.Waiting, nil), "a waiting for its keys"},
-		{"noop", connected(), result(resource.Pending, nil), ""},
-		{"failed", connected(), result(resource.Failed, errors.New("check failed: exit status 1")), "a failed: check failed: exit status 1"},
+		{"in sync", connected(), result(engine.InSync, nil), ""},
+		{"changed", connected(), result(engine.Changed, nil), ""},
+		{"held: the file is right as long as there is no primary", connected(), result(engine.Held, errors.New("no primary")), ""},
+		{"starting", nil, result(engine.Waiting, nil), "starting"},
+		{"away: the file is right as far as is known", map[string]engine.BackendStatus{"etcd x": {Err: errors.New("refused"), Since: since}},
+			result(engine.InSync, nil), ""},
+		{"away since the start", map[string]engine.BackendStatus{"etcd x": {Err: errors.New("refused"), Since: since}},
+			result(engine.Waiting, nil), "a waiting for its keys"},
+		{"noop", connected(), result(engine.Pending, nil), ""},
+		{"failed", connected(), result(engine.Failed, errors.New("check failed: exit status 1")), "a failed: check failed: exit status 1"},
 		{"owing", connected(), owing, "a reload pending"},
-		{"broken", connected(), resource.Result{Name: "a", State: resource.Failed, Err: errors.New("line 3: bad\nline 4: bad")},
+		{"broken", connected(), engine.ResourceStatus{Name: "a", State: engine.Failed, Err: errors.New("line 3: bad\nline 4: bad")},
 			"a cannot be used: line 3: bad"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			engine := &toldEngine{status: resource.Status{Results: []resource.Result{c.result}, Backends: c.backends}}
-			got := get(t, newHandler(newTestMonitor(engine), "", onLoopback, quiet), "/readyz")
+			told := &toldEngine{status: engine.Status{Resources: []engine.ResourceStatus{c.result}, Backends: c.backends}}
+			got := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/readyz")
 			status, want := 503, c.want
 			if want == "" {
 				status, want = 200, "ready"
@@ -216,14 +222,14 @@ func TestServeEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := make(chan struct{}, 1)
-	engine := &toldEngine{stuck: func(time.Time) []string {
+	told := &toldEngine{stuck: func(time.Time) []string {
 		select {
 		case asked <- struct{}{}:
 		default:
 		}
 		return []string{"engine"}
 	}}
-	m := newTestMonitor(engine)
+	m := newTestMonitor(told)
 	m.aliveWithin = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -288,7 +294,7 @@ func TestListen(t *testing.T) {
 }
 
 // serve starts a server for the engine and returns its address.
-func serve(t *testing.T, engine Engine) string {
+func serve(t *testing.T, seen Engine) string {
 	t.Helper()
 	l, err := Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
@@ -296,7 +302,7 @@ func serve(t *testing.T, engine Engine) string {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var served sync.WaitGroup
-	served.Go(func() { New(engine, "127.0.0.1:0", l, quiet).Serve(ctx) })
+	served.Go(func() { New(seen, "127.0.0.1:0", l, quiet).Serve(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		served.Wait()
@@ -307,7 +313,7 @@ func serve(t *testing.T, engine Engine) string {
 // TestIdleConnectionsKeepNobodyOut opens more connections than there may be
 // and says nothing on them; a scrape is answered all the same.
 func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
-	address := serve(t, &toldEngine{status: resource.Status{Backends: connected()}})
+	address := serve(t, &toldEngine{status: engine.Status{Backends: connected()}})
 	for range maxConnections + 10 {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
@@ -329,7 +335,7 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 
 // TestHTTP10 asks as the default checks of HAProxy and Nagios do.
 func TestHTTP10(t *testing.T) {
-	conn, err := net.Dial("tcp", serve(t, &toldEngine{status: resource.Status{Backends: connected()}}))
+	conn, err := net.Dial("tcp", serve(t, &toldEngine{status: engine.Status{Backends: connected()}}))
 	if err != nil {
 		t.Fatal(err)
 	}

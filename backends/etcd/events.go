@@ -1,0 +1,126 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"pc4patroni/backends"
+)
+
+// handle handles one message of the stream.
+func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
+	if !sameCluster(resp.Header.GetClusterId(), w.cluster) {
+		return w.replaced(resp.Header.GetClusterId(), resp.Header.GetRevision(), w.reached)
+	}
+	w.pings.saw(resp.Header)
+	switch {
+	case resp.Created:
+		if len(w.asked) == 0 {
+			return errors.New("watch etcd: it created a watcher that nobody asked for")
+		}
+		wr := w.asked[0]
+		w.asked = w.asked[1:]
+		if wr == nil {
+			return w.pong(ctx, resp)
+		}
+		if !resp.Canceled {
+			wr.id, wr.live = resp.WatchId, true
+			w.byID[wr.id] = wr
+			return nil
+		}
+		return w.canceled(ctx, wr, resp)
+	case resp.Canceled || resp.CompactRevision != 0:
+		wr := w.byID[resp.WatchId]
+		delete(w.byID, resp.WatchId)
+		if wr == nil || !wr.live || wr.id != resp.WatchId {
+			return nil // we canceled it, a ping for example
+		}
+		wr.live = false
+		return w.canceled(ctx, wr, resp)
+	case len(resp.Events) > 0:
+		wr := w.byID[resp.WatchId]
+		if wr == nil {
+			return fmt.Errorf("watch etcd: changes for watcher %d, which was not created", resp.WatchId)
+		}
+		return w.events(wr, resp.Events)
+	}
+	return nil
+}
+
+// canceled handles the end of a watcher that we did not end.
+func (w *watch) canceled(ctx context.Context, wr *watcher, resp *pb.WatchResponse) error {
+	class := classifyReason(resp.CancelReason)
+	switch {
+	case class == compacted || resp.CompactRevision != 0:
+		wr.next = 0
+		for _, p := range wr.paths {
+			if p.revision > 0 {
+				p.revision, p.resync = 0, backends.ResyncCompacted
+			}
+		}
+		w.enqueue(wr)
+		return nil
+	case class == tokenRefused || class == forbidden || class == noUser:
+		w.check(ctx, wr, true)
+		return nil
+	}
+	text := plainReason(resp.CancelReason)
+	if text == "" {
+		text = "it gave no reason"
+	}
+	return fmt.Errorf("etcd ended the watch of %q: %s", wr.path, text)
+}
+
+// events delivers one message of events. It holds whole revisions.
+func (w *watch) events(wr *watcher, events []*mvccpb.Event) error {
+	if !wr.live {
+		return nil // it was denied a moment ago
+	}
+	first, last := events[0].Kv.ModRevision, events[len(events)-1].Kv.ModRevision
+	if first < wr.next {
+		return fmt.Errorf("watch etcd: revision %d of %q came after revision %d", first, wr.path, wr.next-1)
+	}
+	wr.next = last + 1
+	w.reached = max(w.reached, last)
+	if wr.reading {
+		wr.recent = append(wr.recent, events...)
+	}
+	changes := make([]backends.Change, len(events))
+	for i, ev := range events {
+		changes[i] = change(ev)
+	}
+	var updates []backends.Update
+	for _, p := range wr.paths {
+		if p.revision == 0 {
+			continue // its full state is still to come
+		}
+		some := changes
+		if p.name != wr.path || first <= p.revision {
+			some = nil
+			for i, ev := range events {
+				if ev.Kv.ModRevision > p.revision && backends.Covers(p.name, changes[i].Key) {
+					some = append(some, changes[i])
+				}
+			}
+		}
+		if len(some) > 0 {
+			p.revision = last
+			updates = append(updates, backends.Update{Path: p.name, Version: makeVersion(w.cluster, last), Changes: some})
+		}
+	}
+	if len(updates) == 0 {
+		return nil
+	}
+	return w.deliver(updates)
+}
+
+func change(ev *mvccpb.Event) backends.Change {
+	if ev.Type == mvccpb.Event_DELETE {
+		return backends.Change{Key: string(ev.Kv.Key), Deleted: true}
+	}
+	return backends.Change{Key: string(ev.Kv.Key), Value: string(ev.Kv.Value)}
+}

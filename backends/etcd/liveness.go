@@ -1,0 +1,172 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+)
+
+// pinger asks the member at the other end of the stream for signs of life.
+//
+// A ping is a watcher that lets no event through and is canceled as soon as it
+// is created. etcd answers that always and at once, with its revision. Progress
+// requests are no use for it: etcd answers them late or not at all while a
+// watcher is behind, and its grpc-proxy stumbles over them.
+//
+// A member that answers may still be stuck at an old revision. So now and then
+// a linearizable read says how far the store is, and the member must get there.
+type pinger struct {
+	ticker  *time.Ticker
+	silence time.Duration
+	last    time.Time // the last tick
+	heard   time.Time // the last message of any kind
+	pinged  *watcher  // whose range the ping under way asks for, or nil
+	member  int64     // the revision of the member, as far as it said
+
+	check    time.Time // when to ask how far the store is
+	expected int64     // what the member has to reach; 0: nothing
+	since    time.Time // when expected was set
+}
+
+func (p *pinger) start(silence time.Duration) {
+	p.silence = silence
+	p.ticker = time.NewTicker(max(silence/3, time.Millisecond))
+	p.last = time.Now()
+	p.planCheck()
+}
+
+// reset is for a new stream.
+func (p *pinger) reset() {
+	p.heard = time.Now()
+	p.pinged, p.member, p.expected = nil, 0, 0
+}
+
+// planCheck spreads the checks of a fleet: one a minute with the default.
+func (p *pinger) planCheck() {
+	p.check = time.Now().Add(3*p.silence + rand.N(2*p.silence))
+}
+
+// saw takes the header of a message. Those that etcd's grpc-proxy makes up, which
+// have no cluster ID, say nothing about a member.
+func (p *pinger) saw(h *pb.ResponseHeader) {
+	if h.GetClusterId() == 0 {
+		return
+	}
+	p.member = max(p.member, h.GetRevision())
+	if p.member >= p.expected {
+		p.expected = 0
+	}
+}
+
+// expect wants the member to reach a revision, if it says how far it is.
+func (p *pinger) expect(revision int64) {
+	if p.member > 0 && revision > p.member && p.expected == 0 {
+		p.expected, p.since = revision, time.Now()
+	}
+}
+
+// tick sends a ping, and gives up when there was no answer for too long.
+func (w *watch) tick(ctx context.Context, now time.Time) error {
+	p := &w.pings
+	if now.Sub(p.last) > p.silence*2/3 {
+		// This process stood still, or sink was slow: not etcd.
+		p.heard, p.since = now, now
+	}
+	p.last = now
+	if quiet := now.Sub(p.heard); quiet >= p.silence {
+		return fmt.Errorf("watch etcd: nothing heard for %v", quiet.Round(time.Millisecond))
+	}
+	if p.expected > 0 && now.Sub(p.since) >= p.silence {
+		return fmt.Errorf("watch etcd: the member that is watched stays at revision %d, the store is at %d", p.member, p.expected)
+	}
+	any := w.watchers[rand.IntN(len(w.watchers))]
+	if p.pinged == nil {
+		p.pinged = any
+		w.asked = append(w.asked, nil)
+		w.st.send(createRequest(rangeOf(any.path), 0, pb.WatchCreateRequest_NOPUT, pb.WatchCreateRequest_NODELETE))
+	}
+	if now.After(p.check) {
+		w.check(ctx, any, false)
+	}
+	return nil
+}
+
+// pong handles the answer to a ping. A refusal is one, too.
+func (w *watch) pong(ctx context.Context, resp *pb.WatchResponse) error {
+	wr := w.pings.pinged
+	w.pings.pinged = nil
+	switch {
+	case !resp.Canceled:
+		w.st.send(cancelRequest(resp.WatchId))
+	case !wr.denied:
+		w.check(ctx, wr, true)
+	}
+	if h := resp.Header; h.GetClusterId() != 0 && h.GetRevision() < w.reached {
+		// The member lags behind, or the store was put back.
+		w.check(ctx, wr, false)
+	}
+	if !w.settled {
+		return nil
+	}
+	return w.deliver(nil)
+}
+
+// check asks the store, and not the member that is watched, how far it is and
+// whether a range may be read. refused says that the stream was refused a
+// watcher of that range.
+func (w *watch) check(ctx context.Context, wr *watcher, refused bool) {
+	if w.checking {
+		if refused && !slices.Contains(w.refused, wr) {
+			w.refused = append(w.refused, wr)
+		}
+		return
+	}
+	w.checking = true
+	w.pings.planCheck()
+	floor := w.reached
+	w.background(ctx, func() func() error {
+		cluster, revision, allowed, err := w.c.present(ctx, wr.path)
+		return func() error {
+			w.checking = false
+			if err == nil {
+				err = w.checked(wr, refused, floor, cluster, revision, allowed)
+			}
+			if err == nil {
+				w.checkNext(ctx)
+			}
+			return err
+		}
+	})
+}
+
+// checked handles what the store said. It had reached the revision floor before.
+func (w *watch) checked(wr *watcher, refused bool, floor int64, cluster uint64, revision int64, allowed bool) error {
+	switch {
+	case !allowed && wr.denied:
+		return nil
+	case !allowed:
+		return w.deliver(w.deny(wr))
+	case !sameCluster(cluster, w.cluster) || revision < floor:
+		return w.replaced(cluster, revision, floor)
+	case refused && w.renewed:
+		return fmt.Errorf("watch %q in etcd: it may be read but not watched", wr.path)
+	case refused:
+		w.renewed = true
+		return errStaleToken
+	}
+	w.pings.expect(revision)
+	return nil
+}
+
+// checkNext checks what was refused during the last check.
+func (w *watch) checkNext(ctx context.Context) {
+	if len(w.refused) > 0 {
+		wr := w.refused[0]
+		w.refused = w.refused[1:]
+		w.check(ctx, wr, true)
+	}
+}

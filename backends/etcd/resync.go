@@ -1,0 +1,127 @@
+package etcd
+
+import (
+	"context"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"pc4patroni/backends"
+)
+
+// Full reads run beside the watch, which goes on delivering. A read of the
+// store as it was at one revision may be older than changes that were delivered
+// meanwhile. So from the start of a read the events of its ranges are kept, and
+// those that are newer than the read are laid over what it found.
+
+// resyncRanges is how many ranges one read covers. Few enough that what it
+// brings is handled in a moment, between two changes.
+const resyncRanges = 64
+
+// resync has everything read in full, what was denied included.
+func (w *watch) resync() {
+	for _, wr := range w.watchers {
+		wr.full = true
+		w.enqueue(wr)
+	}
+}
+
+func (w *watch) enqueue(wr *watcher) {
+	if !wr.queued && !wr.reading {
+		wr.queued = true
+		w.queue = append(w.queue, wr)
+	}
+}
+
+// startRead starts the next read, unless one is under way.
+func (w *watch) startRead(ctx context.Context) {
+	if w.reading || len(w.queue) == 0 {
+		return
+	}
+	batch := w.queue[:min(len(w.queue), resyncRanges)]
+	w.queue = w.queue[len(batch):]
+	w.reading = true
+	var paths []string
+	for _, wr := range batch {
+		wr.queued, wr.reading = false, true
+		paths = append(paths, wr.path)
+	}
+	floor := w.reached
+	w.background(ctx, func() func() error {
+		snap, err := w.c.read(ctx, paths)
+		return func() error {
+			w.reading = false
+			if err != nil {
+				return err
+			}
+			return w.finishRead(batch, floor, snap)
+		}
+	})
+}
+
+// finishRead delivers what a read of a part of the watchers found. The store
+// had reached the revision floor when it began.
+func (w *watch) finishRead(batch []*watcher, floor int64, snap *snapshot) error {
+	if snap.revision > 0 {
+		if !sameCluster(snap.cluster, w.cluster) || snap.revision < floor {
+			return w.replaced(snap.cluster, snap.revision, floor)
+		}
+		w.reached = max(w.reached, snap.revision)
+		if w.cluster == 0 {
+			w.cluster = snap.cluster
+		}
+	}
+	var updates []backends.Update
+	for _, wr := range batch {
+		if snap.denied[wr.path] {
+			updates = append(updates, w.deny(wr)...)
+		} else {
+			updates = append(updates, w.state(wr, snap)...)
+		}
+		wr.full, wr.reading, wr.recent = false, false, nil
+	}
+	return w.deliver(updates)
+}
+
+// state makes the updates with the full state of the paths of a watcher, and
+// starts the watcher if it waited for that.
+func (w *watch) state(wr *watcher, snap *snapshot) []backends.Update {
+	revision := overlay(snap.keys[wr.path], snap.revision, wr.recent)
+	version := makeVersion(w.cluster, revision)
+	var updates []backends.Update
+	for _, p := range wr.paths {
+		reason := p.resync
+		if p.revision > 0 {
+			if !wr.full {
+				continue
+			}
+			reason = backends.ResyncInterval
+		}
+		updates = append(updates, backends.Update{Path: p.name, Version: version, Keys: snap.of(wr.path, p.name), Resync: reason})
+		p.revision, p.resync = max(p.revision, revision), ""
+	}
+	wr.denied = false
+	if wr.next == 0 {
+		wr.next = snap.revision + 1
+		w.create(wr)
+	}
+	return updates
+}
+
+// overlay applies to keys, as they were at revision, the events that are
+// newer. It returns the revision of the result.
+func overlay(keys map[string]string, revision int64, recent []*mvccpb.Event) int64 {
+	for _, ev := range recent {
+		if ev.Kv.ModRevision <= revision {
+			continue
+		}
+		if ch := change(ev); ch.Deleted {
+			delete(keys, ch.Key)
+		} else {
+			keys[ch.Key] = ch.Value
+		}
+	}
+	if len(recent) > 0 {
+		revision = max(revision, recent[len(recent)-1].Kv.ModRevision)
+	}
+	return revision
+}

@@ -1,0 +1,267 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+
+	"pc4patroni/backends"
+)
+
+// Watch implements [backends.Backend]. It goes like this:
+//
+//   - resume: one small read says what the store is now, and so which paths
+//     can be watched from the caller's version and which are read in full;
+//   - open: one stream with a watcher for each range;
+//   - follow: events are delivered as they come; reads run beside it, at first
+//     of what could not be resumed, later of everything at each resync.
+//
+// Overlapping paths share a watcher, and each gets what concerns it. A path
+// that etcd denies costs the others nothing; it is tried again at each resync.
+func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync time.Duration, sink func([]backends.Update) error) error {
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		names[i] = p.Path
+	}
+	if err := checkPaths(names); err != nil {
+		return err
+	}
+	ctx, end, err := c.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	w := &watch{c: c, sink: sink, done: make(chan func() error)}
+	err = w.run(ctx, paths, resync)
+	if fromSink, ok := errors.AsType[*sinkError](err); ok {
+		return fromSink.err
+	}
+	if ctx.Err() != nil && !errors.Is(err, over(ctx)) {
+		return fmt.Errorf("watch etcd: %w", over(ctx))
+	}
+	return err
+}
+
+// watch is one Watch under way. One goroutine owns it.
+type watch struct {
+	c    *Client
+	sink func([]backends.Update) error
+
+	cluster  uint64 // 0 if not known
+	reached  int64  // the highest revision that the store is known to have
+	watchers []*watcher
+
+	st      *stream
+	byID    map[int64]*watcher
+	asked   []*watcher // whose creation etcd has not answered, in order; nil is a ping
+	settled bool       // every watcher was created or denied on this stream
+	renewed bool       // this stream took the place of one with a stale token
+
+	// Reads beside the watch (resync.go).
+	queue   []*watcher
+	reading bool
+
+	// Signs of life (liveness.go).
+	pings    pinger
+	checking bool
+	refused  []*watcher // to be checked next
+
+	// done yields what is to be done with the result of a read or a check.
+	done chan func() error
+	wg   sync.WaitGroup
+}
+
+// watcher is one range on the stream: that of a path, and of those below it.
+type watcher struct {
+	path  string
+	paths []*path // the path itself first
+
+	id   int64 // while live
+	live bool
+	next int64 // the revision to watch from; 0: not before a read
+	// denied is set while etcd does not let us read the range.
+	denied bool
+
+	queued  bool // to be read
+	full    bool // the read is for paths with a state, too
+	reading bool
+	recent  []*mvccpb.Event // what was delivered since the read began
+}
+
+// path is one path that the caller asked for.
+type path struct {
+	name     string
+	revision int64 // of the state that the caller has; 0: none
+	// resync is why the caller lost the state that it had, or empty.
+	resync string
+}
+
+// errStaleToken ends a stream whose token has expired and is renewed. What is
+// watched already goes on, but etcd accepts no new watcher on it.
+var errStaleToken = errors.New("the token of the stream has expired")
+
+// sinkError is an error of sink on its way out, which nothing is added to.
+type sinkError struct{ err error }
+
+func (e *sinkError) Error() string { return e.err.Error() }
+
+func (w *watch) run(ctx context.Context, paths []backends.WatchPath, resync time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.wg.Wait()
+	defer cancel()
+	if err := w.resume(ctx, paths); err != nil {
+		return err
+	}
+	w.pings.start(w.c.cfg.Silence)
+	defer w.pings.ticker.Stop()
+	due := time.NewTimer(spread(resync))
+	defer due.Stop()
+	for {
+		if err := w.open(ctx); err != nil {
+			return err
+		}
+		err := w.follow(ctx, due, resync)
+		w.st.close()
+		if err != errStaleToken {
+			return err
+		}
+	}
+}
+
+// spread makes a resync interval a little shorter, each time by another
+// amount, so that those who start together do not read together.
+func spread(resync time.Duration) time.Duration {
+	if resync <= 0 {
+		return 1<<63 - 1
+	}
+	return resync - rand.N(resync/10+1)
+}
+
+// add makes watchers that cover paths.
+func (w *watch) add(paths []*path) (added []*watcher) {
+	byName := make(map[string]*path, len(paths))
+	var names []string
+	for _, p := range paths {
+		byName[p.name] = p
+		names = append(names, p.name)
+	}
+	covering, covered := cover(names)
+	for _, by := range covering {
+		wr := &watcher{path: by}
+		for _, name := range covered[by] {
+			p := byName[name]
+			wr.paths = append(wr.paths, p)
+			if p.revision == 0 {
+				w.enqueue(wr)
+			} else if wr.next == 0 || p.revision < wr.next {
+				wr.next = p.revision + 1
+			}
+		}
+		added = append(added, wr)
+	}
+	w.watchers = append(w.watchers, added...)
+	return added
+}
+
+// open opens a stream and asks for the watchers that can start.
+func (w *watch) open(ctx context.Context) (err error) {
+	if w.st, err = openStream(ctx, w.c); err != nil {
+		return w.c.explain(ctx, err)
+	}
+	w.byID = make(map[int64]*watcher, len(w.watchers))
+	w.asked, w.refused, w.settled = nil, nil, false
+	w.pings.reset()
+	for _, wr := range w.watchers {
+		wr.live = false
+		w.create(wr)
+	}
+	return nil
+}
+
+// create asks for the watcher of a range, if it is known where it starts.
+func (w *watch) create(wr *watcher) {
+	if wr.next > 0 && !wr.denied {
+		w.asked = append(w.asked, wr)
+		w.st.send(createRequest(rangeOf(wr.path), wr.next))
+	}
+}
+
+// follow handles what happens until something ends the stream.
+func (w *watch) follow(ctx context.Context, due *time.Timer, resync time.Duration) error {
+	for {
+		w.startRead(ctx)
+		if err := w.settle(); err != nil {
+			return err
+		}
+		var err error
+		select {
+		case resp, ok := <-w.st.in:
+			if !ok {
+				return w.ended(ctx)
+			}
+			w.pings.heard = time.Now()
+			err = w.handle(ctx, resp)
+		case finish := <-w.done:
+			err = finish()
+		case now := <-w.pings.ticker.C:
+			err = w.tick(ctx, now)
+		case <-due.C:
+			w.resync()
+			due.Reset(spread(resync))
+		case <-ctx.Done():
+			err = over(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// background does work beside the watch. What it returns is called by the
+// goroutine that owns the watch.
+func (w *watch) background(ctx context.Context, work func() func() error) {
+	w.wg.Go(func() {
+		finish := work()
+		select {
+		case w.done <- finish:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// settle tells the caller when everything is watched.
+func (w *watch) settle() error {
+	if w.settled || w.reading || len(w.queue) > 0 || slices.ContainsFunc(w.watchers, func(wr *watcher) bool { return !wr.live && !wr.denied }) {
+		return nil
+	}
+	w.settled, w.renewed = true, false
+	return w.deliver(nil)
+}
+
+// ended makes the error for the end of the stream.
+func (w *watch) ended(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return over(ctx)
+	}
+	return fmt.Errorf("watch etcd: %w", plainError{w.st.err})
+}
+
+// deliver hands updates to sink.
+func (w *watch) deliver(updates []backends.Update) error {
+	if err := w.sink(updates); err != nil {
+		return &sinkError{err}
+	}
+	return nil
+}
+
+// replaced makes the error for a store that is not the one that was watched.
+func (w *watch) replaced(cluster uint64, revision, expected int64) error {
+	return fmt.Errorf("etcd is another one or was put back: cluster %x at revision %d was expected, cluster %x at revision %d found",
+		w.cluster, expected, cluster, revision)
+}

@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+
+	"pc4patroni/resource/install"
+)
+
+// findMarker finds out whether a reload is pending since an earlier run, and
+// whether the file may be half written.
+func (r *resourceState) findMarker() {
+	target, err := install.Resolve(r.Dest, r.unit.engine.options().DestDir)
+	if err != nil {
+		return // applying it says why
+	}
+	r.target = target
+	pending, err := install.PendingOf(target)
+	if err != nil {
+		return
+	}
+	r.partial = pending == install.Partial
+	is := pending != install.None && r.ReloadCmd != "" && !r.unit.engine.options().SyncOnly
+	r.set(func(s *ResourceStatus) { s.ReloadPending = is })
+}
+
+func (r *resourceState) removeMarker() error { return install.ClearPending(r.target) }
+
+// inheritMarker takes over the pending reload of a resource that is gone.
+func (r *resourceState) inheritMarker(gone *resourceState) error {
+	if err := install.SetPending(r.target); err != nil {
+		return err
+	}
+	r.set(func(s *ResourceStatus) { s.ReloadPending = true })
+	return install.ClearPending(gone.target)
+}
+
+// removeStaged removes the staged file of a crashed run.
+func (r *resourceState) removeStaged() {
+	if r.target == "" || r.unit.engine.options().Noop {
+		return
+	}
+	removed, err := install.RemoveStaged(r.target)
+	if removed {
+		r.unit.log.Info("staged file of an earlier run removed", "resource", r.Name, "dest", r.Dest)
+	}
+	if err != nil {
+		r.unit.log.Warn("staged file of an earlier run cannot be removed", "resource", r.Name, "dest", r.Dest, "err", err)
+	}
+}
+
+// keepStaged leaves what would be installed beside the file, to be looked at.
+func (r *resourceState) keepStaged(have install.State, want install.Want) error {
+	staged, err := install.Stage(r.target, have, want)
+	if err != nil {
+		return err
+	}
+	r.drop(staged, nil)
+	return nil
+}
+
+// describe returns what installing want would change.
+func (r *resourceState) describe(have install.State, want install.Want) (*Change, error) {
+	c := &Change{Dest: r.Dest, New: !have.Exists, Now: want.Data}
+	if !r.unit.engine.options().SyncOnly {
+		c.Reload = r.ReloadCmd
+	}
+	if c.New {
+		return c, nil
+	}
+	var err error
+	c.Old, err = install.Read(r.target, have)
+	c.Metadata = install.MetadataChanges(have, want)
+	return c, err
+}
+
+// diffable is the size of a file, before or after a change, up to which events
+// hold its content.
+const diffable = 256 << 10
+
+// replacement returns the event of replacing the file, before that is done; nil
+// if nobody wants it.
+func (r *resourceState) replacement(have install.State, want install.Want) *Event {
+	if r.unit.engine.observe == nil {
+		return nil
+	}
+	ev := &Event{Kind: Installed, Resource: r.Name, Backend: r.Backend, New: !have.Exists}
+	if have.Size > diffable || len(want.Data) > diffable {
+		return ev
+	}
+	if have.Exists {
+		old, err := install.Read(r.target, have)
+		if err != nil {
+			return ev // no reason not to replace it
+		}
+		ev.Before = old
+	}
+	ev.After = want.Data
+	ev.Public = !have.Exists || have.Mode&0o004 != 0
+	return ev
+}
+
+// finishInstall does what can wait until the reload is done: the rename is made
+// to survive a power cut, and whoever makes a diff is told.
+func (u *unit) finishInstall(r *resourceState) {
+	if r.unsynced {
+		r.unsynced = false
+		if err := install.SyncDir(r.target); err != nil {
+			u.log.Warn("directory not synced: a power cut now could bring the old file back", "resource", r.Name, "dest", r.Dest, "err", err)
+		}
+	}
+	for _, ev := range r.installed {
+		if bytes.Equal(ev.Before, ev.After) && !ev.New {
+			ev.Before, ev.After = nil, nil
+		}
+		ev.Public = ev.Public && isPublic(r.target)
+		u.engine.emit(ev)
+	}
+	r.installed = nil
+}
+
+// isPublic tells whether every user of the host may read the file at path.
+func isPublic(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o004 == 0 {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}

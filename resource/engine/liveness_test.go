@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Resources that take their time one after the other, as with a DNS server that
+// does not answer, are no standstill of their unit.
+func TestSlowResourcesAreAlive(t *testing.T) {
+	const pause = 300 * time.Millisecond
+	files := []string{"templates/a.tmpl", `{{getenv "SLOW"}}`}
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		files = append(files, "conf.d/"+name+".toml",
+			strings.ReplaceAll(plainResource, "OUTa.conf", "OUT"+name)+"reload_cmd = \"touch OUTreloaded\"\n")
+	}
+	s := newSite(t, twoKeys, files...)
+	s.opts.Getenv = func(string) string { time.Sleep(pause); return "x" }
+	d := s.start()
+	began := time.Now()
+	for !exists(s.out("reloaded")) && time.Since(began) < 20*time.Second {
+		// Each is shorter than the time since which somebody must have been alive.
+		if stalled := d.engine.Stalled(time.Now().Add(-2 * pause)); len(stalled) > 0 && time.Since(began) > 3*pause {
+			t.Fatalf("after %v stalled: %v", time.Since(began), stalled)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	d.ready()
+}
+
+// A file system that does not answer, as a network mount may, stalls the unit
+// that waits for it, and nobody else.
+func TestStalledInFileSystem(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", `{{getenv "HANG"}}`, "templates/b.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource, "conf.d/b.toml", other)
+	go_ := make(chan struct{})
+	s.opts.Getenv = func(string) string { <-go_; return "x" }
+	d := s.start()
+	d.waitFile("b.conf", "10.0.0.1\n")
+	since := time.Now()
+	d.engine.Stalled(since)
+	waitFor(t, "the others to take their turns", func() bool { return slices.Equal(d.engine.Stalled(since), []string{"a"}) })
+	close(go_)
+	d.waitFile("a.conf", "x")
+	waitFor(t, "every loop to turn", func() bool { return len(d.engine.Stalled(since)) == 0 })
+}
+
+// A hook of the program must not be able to make a daemon of pc4patroni: what a
+// command leaves behind goes on, and its output goes nowhere.
+func TestCommandLeftBehindGoesOnWriting(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml",
+		plainResource+`reload_cmd = "(while [ ! -e OUTgo ]; do sleep 0.02; done; sleep 0.3; echo still here; echo $? >OUTproof) & echo $! >OUTpid"`)
+	s.wantState(s.once(), "a", Changed, "")
+	s.write("out/go", "")
+	waitFor(t, "what was left behind to write", func() bool { return exists(s.out("proof")) && s.read("proof") != "" })
+	if got := s.read("proof"); got != "0\n" {
+		t.Errorf("writing ended with %q", got)
+	}
+	_ = syscall.SIGPIPE // what it must not die of
+}

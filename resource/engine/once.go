@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"pc4patroni/backends"
+	"pc4patroni/resource"
+)
+
+// Waits before a backend is asked again.
+const (
+	firstRead = 100 * time.Millisecond
+	maxRead   = time.Second
+)
+
+// Once applies every resource of the set once, and reports on each, and on the
+// broken ones, in the order of their file names. For backends that cannot be
+// reached it waits up to wait in all. When stop is done no new work begins; a
+// running command may finish for as long as kill lasts.
+func (e *Engine) Once(stop, kill context.Context, set *resource.Set, wait time.Duration) []ResourceStatus {
+	units := e.newUnits(set.Resources, false)
+	var reads sync.WaitGroup
+	var mu sync.Mutex
+	unread := map[string]error{}
+	for _, name := range backendsOf(units) {
+		reads.Go(func() {
+			if err := e.readOnce(stop, name, units, wait); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				unread[name] = err
+			}
+		})
+	}
+	reads.Wait()
+
+	var known []*resourceState
+	for _, u := range units {
+		for _, r := range u.resources {
+			if r.keys.areKnown() {
+				known = append(known, r)
+			}
+		}
+	}
+	e.queue.dispatch(known, time.Time{})
+	var work sync.WaitGroup
+	for _, u := range units {
+		work.Go(func() { u.once(stop, kill) })
+	}
+	work.Wait()
+
+	all := statusOf(units, set.Broken)
+	for i := range all {
+		if r := &all[i]; r.State == Waiting && r.Err == nil {
+			r.Err = unread[r.Backend]
+			if r.Err == nil && stop.Err() != nil {
+				r.Err = context.Cause(stop)
+			}
+		}
+	}
+	return all
+}
+
+// readOnce reads what the units see of one backend.
+func (e *Engine) readOnce(ctx context.Context, name string, units []*unit, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	backend, err := e.options().Open(name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnusable, err)
+	}
+	defer backend.Close() // what matters has been read, or has failed
+	routes := map[string][]*resourceState{}
+	var paths []string
+	for _, u := range units {
+		for _, r := range u.resources {
+			for _, path := range r.Paths {
+				if r.Backend == name {
+					if routes[path] == nil {
+						paths = append(paths, path)
+					}
+					routes[path] = append(routes[path], r)
+				}
+			}
+		}
+	}
+	var again backoff
+	var last error
+	for {
+		updates, err := backend.Load(ctx, paths)
+		if err == nil {
+			for i := range updates {
+				for _, r := range routes[updates[i].Path] {
+					r.keys.apply(&updates[i])
+				}
+			}
+			return nil
+		}
+		// An error that only says that time is up tells less than the one before.
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
+		if errors.Is(err, backends.ErrDenied) || !sleep(ctx, again.next(firstRead, maxRead)) {
+			return fmt.Errorf("%w: %w", ErrUnreachable, last)
+		}
+		e.options().logger().Debug("backend not reached, trying again", "err", err)
+	}
+}

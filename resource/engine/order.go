@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// patience is how long one resource may hold back those that come after it.
+const patience = time.Second
+
+// An order has the files that one change concerns put in place one after the
+// other, and every reload after the last of them: files may need each other,
+// such as a main file and those that it includes. First come the resources
+// without commands, then the others, by file name.
+//
+// Each resource has a place in it. Who is at its turn for longer than patience
+// loses it: the others go on. An order may be used by several goroutines.
+type order struct {
+	log   *slog.Logger
+	timer *time.Timer
+
+	mu     sync.Mutex
+	places []*place
+	head   int           // of the first place that is not done
+	all    chan struct{} // closed when every place is done
+}
+
+// place is the place of one resource in an order. The nil place waits for
+// nobody.
+type place struct {
+	order    *order
+	resource *resourceState
+	turn     chan struct{} // closed when the places before this one are done
+	done     bool
+}
+
+// newOrder gives each resource a place.
+func newOrder(log *slog.Logger, resources []*resourceState) map[*resourceState]*place {
+	o := &order{log: log, all: make(chan struct{})}
+	places := make(map[*resourceState]*place, len(resources))
+	for _, r := range resources {
+		p := &place{order: o, resource: r, turn: make(chan struct{})}
+		places[r] = p
+		o.places = append(o.places, p)
+	}
+	slices.SortFunc(o.places, func(a, b *place) int {
+		if hasA, hasB := a.resource.hasCommands(), b.resource.hasCommands(); hasA != hasB {
+			if hasA {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a.resource.File, b.resource.File)
+	})
+	close(o.places[0].turn)
+	o.mu.Lock() // the timer may fire before it is known
+	defer o.mu.Unlock()
+	o.timer = time.AfterFunc(patience, o.skip)
+	return places
+}
+
+// await waits for the turn of the place, and tells whether it came before ctx
+// was done.
+func (p *place) await(ctx context.Context) bool {
+	if p == nil {
+		return true
+	}
+	select {
+	case <-p.turn:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// awaitAll waits until every place of the order is done.
+func (p *place) awaitAll(ctx context.Context) bool {
+	if p == nil {
+		return true
+	}
+	select {
+	case <-p.order.all:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// finish says that the resource is through with the change.
+func (p *place) finish() {
+	if p == nil {
+		return
+	}
+	o := p.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p.done = true
+	if o.head < len(o.places) && o.places[o.head].done {
+		o.advance()
+	}
+}
+
+// advance moves the head to the next place that is not done.
+func (o *order) advance() {
+	for o.head < len(o.places) && o.places[o.head].done {
+		o.head++
+	}
+	if o.head == len(o.places) {
+		o.timer.Stop()
+		close(o.all)
+		return
+	}
+	o.timer.Reset(patience)
+	close(o.places[o.head].turn)
+}
+
+// skip goes on without the resource whose turn it is.
+func (o *order) skip() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.head == len(o.places) {
+		return
+	}
+	slow := o.places[o.head]
+	slow.done = true
+	slow.resource.unit.occupied.Store(1) // in 1970
+	if o.head+1 < len(o.places) {
+		o.log.Warn("resource takes long, the others go on without it", "resource", slow.resource.Name, "dest", slow.resource.Dest)
+	}
+	o.advance()
+}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ordered is a main file that includes two others, as the configuration of
+// HAProxy or nginx may: its check and its reload read all three. The names of
+// the resource files put the main one first.
+var ordered = []string{
+	"templates/a.tmpl", "{{getv \"/host\"}}\n",
+	"conf.d/1-main.toml", "[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTmain\"\n" +
+		"check_cmd = 'cmp {{.src}} OUTpart1 && cmp {{.src}} OUTpart2'\n" +
+		"reload_cmd = 'cat OUTmain OUTpart1 OUTpart2 OUTother | uniq >>OUTreloads'\n",
+	"conf.d/2-part.toml", "[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTpart1\"\n",
+	"conf.d/3-part.toml", "[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTpart2\"\n",
+	"conf.d/4-other.toml", "[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTother\"\ncheck_cmd = 'cmp {{.src}} OUTmain'\nreload_cmd = 'true'\n",
+}
+
+func TestOnceKeepsOrder(t *testing.T) {
+	for i := range 100 {
+		s := newSite(t, map[string]string{"/app/host": "x"}, ordered...)
+		for name, res := range s.once() {
+			if res.State != Changed {
+				t.Fatalf("run %d: %s is %v: %v\n%s", i, name, res.State, res.Err, s.log.String())
+			}
+		}
+		if got := s.read("reloads"); got != "x\n" {
+			t.Fatalf("run %d: the reload saw %q", i, got)
+		}
+	}
+}
+
+func TestDaemonKeepsOrder(t *testing.T) {
+	s := newSite(t, map[string]string{"/app/host": "0"}, ordered...)
+	d := s.start()
+	d.ready()
+	want := "0\n"
+	d.waitFile("reloads", want)
+	for i := range 100 {
+		s.backend.put("/app/host", fmt.Sprint(i+1))
+		want += fmt.Sprintf("%d\n", i+1)
+		d.waitFile("reloads", want)
+		if t.Failed() {
+			return
+		}
+		// The unit that is still busy with its reload is not waited for.
+		waitFor(t, "everything to settle", func() bool {
+			for _, res := range d.engine.Status().Resources {
+				if res.ReloadPending {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	if strings.Contains(s.log.String(), "check failed") {
+		t.Error("a check failed")
+	}
+}
+
+// A check that takes its time holds the others back for a second, and is named.
+func TestOrderGoesOnWithoutSlowCheck(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`check_cmd = "while [ ! -e OUTgo ]; do sleep 0.02; done"`,
+		"conf.d/b.toml", strings.ReplaceAll(plainResource, "OUTa.conf", "OUTb.conf")+`reload_cmd = "cat OUTb.conf >>OUTreloads"`)
+	d := s.start()
+	began := time.Now()
+	d.waitFile("reloads", "10.0.0.1\n")
+	if took := time.Since(began); took < patience || took > 3*patience {
+		t.Errorf("the other unit waited for %v, want about %v", took, patience)
+	}
+	d.waitLog(`msg="resource takes long, the others go on without it" resource=a`)
+
+	// As long as the check runs, it is waited for no more.
+	began = time.Now()
+	s.backend.put("/app/host", "10.0.0.2")
+	d.waitFile("reloads", "10.0.0.1\n10.0.0.2\n")
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("the other unit waited for %v again", took)
+	}
+	s.write("out/go", "")
+	d.waitFile("a.conf", "10.0.0.2\n")
+}
+
+// No reload starts before the last file of a change is in place, or has failed.
+func TestReloadWaitsForFilesOfOtherUnits(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`reload_cmd = "cat OUTb.conf >>OUTreloads"`,
+		"conf.d/b.toml", strings.ReplaceAll(plainResource, "OUTa.conf", "OUTb.conf")+
+			"check_cmd = \"sleep 0.2\"\nreload_cmd = \"true\"",
+		"conf.d/c.toml", strings.ReplaceAll(plainResource, "OUTa.conf", "OUTc.conf")+
+			"check_cmd = \"false\"\nreload_cmd = \"true\"")
+	results := s.once()
+	s.wantState(results, "a", Changed, "")
+	s.wantState(results, "b", Changed, "")
+	s.wantState(results, "c", Failed, "check failed: exit status 1")
+	if got, want := s.read("reloads"), "10.0.0.1\n"; got != want {
+		t.Errorf("the reload saw %q, want %q", got, want)
+	}
+}

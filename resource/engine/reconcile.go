@@ -1,0 +1,330 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"pc4patroni/backends"
+	"pc4patroni/resource/install"
+)
+
+// heldQuietly is how long a resource may be held without a warning: a switchover
+// takes a moment.
+const heldQuietly = 2 * time.Second
+
+// progress is how far a unit has come with a resource. It belongs to the unit's
+// goroutine; what others may know is in the resource's status.
+type progress struct {
+	target     string // dest with its symbolic links followed
+	reconciled bool   // once at least, or found not to be readable
+	seenKeys   bool   // there was a key once
+	usesTime   bool   // the template called datetime when it was last rendered
+	partial    bool   // the file may be half written
+	unsynced   bool   // the rename may not survive a power cut yet
+	view       view   // what the file was made of
+
+	// What was last found or put on the disk. Equal bytes to render and an
+	// unchanged file mean that nothing has to be read.
+	synced struct {
+		hash  [sha256.Size]byte
+		state install.State
+	}
+	failedHash [sha256.Size]byte // of what could not be installed
+	warned     map[string]bool   // of what a file could not be given
+	problems   map[string]bool   // with members, that have been logged
+
+	reported  string    // the trouble that was logged last; "" is none
+	heldSince time.Time // or zero
+	warnAt    time.Time // when to warn of being held, or zero
+	retry     backoff
+	retryAt   time.Time // when to try again after a failure, or zero
+}
+
+// errNothingNew says that what failed would only be tried again with the very
+// same bytes, and that it is not yet time for that.
+var errNothingNew = errors.New("nothing new to try")
+
+// reconcile makes the file of a resource what it should be and tells whether it
+// installed one.
+func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
+	r := j.resourceState
+	known, err := r.keys.take()
+	if !known {
+		return false
+	}
+	var change *Change
+	if err == nil {
+		installed, change, err = r.apply(stop, kill, j)
+	}
+	switch {
+	case errors.Is(err, errStopping):
+		return false
+	case errors.Is(err, errNothingNew):
+	case err != nil:
+		r.failed(err)
+	default:
+		r.succeeded(installed, change)
+	}
+	r.reconciled = true
+	return installed
+}
+
+// apply renders, compares and, where the file differs, installs. With Noop it
+// returns the change instead. A failure with unchanged bytes is tried again
+// only if the job says so, so that heartbeats do not run a failing check.
+func (r *resourceState) apply(stop, kill context.Context, j job) (installed bool, change *Change, err error) {
+	opts := r.unit.engine.options()
+	if r.target, err = install.Resolve(r.Dest, opts.DestDir); err != nil {
+		return false, nil, err
+	}
+	have, err := install.Stat(r.target)
+	if err != nil {
+		return false, nil, fmt.Errorf("compare with the disk: %w", err)
+	}
+	want, err := r.render(have)
+	r.unit.engine.emit(Event{Kind: Rendered, Resource: r.Name, Backend: r.Backend, Err: err})
+	if err != nil {
+		return false, nil, err
+	}
+	hash := sha256.Sum256(want.Data)
+	if have.Exists && hash == r.synced.hash && have == r.synced.state && !j.verify {
+		return false, nil, nil
+	}
+	differs, err := install.Compare(r.target, have, want)
+	if err != nil {
+		return false, nil, fmt.Errorf("compare with the disk: %w", err)
+	}
+	if opts.Noop {
+		if differs || r.state().ReloadPending {
+			change, err = r.describe(have, want)
+			if err == nil && opts.KeepStageFile {
+				err = r.keepStaged(have, want)
+			}
+		}
+		return false, change, err
+	}
+	if !differs {
+		if r.view == nil {
+			r.view = r.look()
+		}
+		r.synced.hash, r.synced.state, r.partial = hash, have, false
+		return false, nil, nil
+	}
+	if r.state().Err != nil && hash == r.failedHash && !j.again {
+		return false, nil, errNothingNew
+	}
+	if err := r.install(stop, kill, j, have, want, hash); err != nil {
+		r.failedHash = hash
+		return false, nil, err
+	}
+	r.failedHash = [sha256.Size]byte{}
+	return true, nil, nil
+}
+
+// install stages want, waits for its turn, checks it and puts it in place.
+func (r *resourceState) install(stop, kill context.Context, j job, have install.State, want install.Want, hash [sha256.Size]byte) error {
+	u := r.unit
+	opts := u.engine.options()
+	if r.CreateDirs {
+		if err := install.MakeDirs(r.target); err != nil {
+			return err
+		}
+	}
+	u.engine.staging <- struct{}{}
+	staged, err := install.Stage(r.target, have, want)
+	if err != nil {
+		<-u.engine.staging
+		return err
+	}
+	// The disk works while others have their turn, and while the check runs.
+	synced := make(chan error, 1)
+	go func() {
+		synced <- staged.Sync()
+		<-u.engine.staging
+	}()
+	took, err := r.check(stop, kill, j, staged.Path())
+	if syncErr := <-synced; err == nil {
+		err = syncErr
+	}
+	if err == nil && stop.Err() != nil {
+		err = errStopping
+	}
+	if err != nil {
+		r.drop(staged, err)
+		return err
+	}
+	event := r.replacement(have, want)
+	result, err := staged.Install(install.Options{Reload: u.reloads(), Backup: r.Backup})
+	if err != nil {
+		r.findMarker() // a file that is written in place may be anything now
+		return err
+	}
+	r.partial, r.unsynced = false, true
+	r.set(func(s *ResourceStatus) { s.ReloadPending = u.reloads() })
+	r.warn(result)
+	if event != nil {
+		r.installed = append(r.installed, *event)
+	}
+	attrs := []any{"resource", r.Name, "dest", r.Dest, "bytes", len(want.Data)}
+	if why := r.because(have, hash); why != "" {
+		attrs = append(attrs, "change", why)
+	}
+	if took > 0 {
+		attrs = append(attrs, "check_took", took)
+	}
+	if opts.SyncOnly && r.hasCommands() {
+		attrs = append(attrs, "sync_only", true)
+	}
+	u.log.Info("file installed", attrs...)
+	r.synced.hash, r.synced.state = hash, result.State
+	return nil
+}
+
+// because says in words why the file was replaced, as far as that is known.
+func (r *resourceState) because(have install.State, hash [sha256.Size]byte) string {
+	now := r.look()
+	defer func() { r.view = now }()
+	switch {
+	case hash != r.synced.hash:
+		return now.since(r.view)
+	case !have.Exists:
+		return "the file was gone"
+	case have != r.synced.state:
+		return "changed by hand at " + have.ModTime().Format("15:04:05") + ", overwritten"
+	}
+	return ""
+}
+
+// check waits for the turn of the resource and runs the check command on the
+// staged file.
+func (r *resourceState) check(stop, kill context.Context, j job, path string) (time.Duration, error) {
+	u := r.unit
+	u.live.wait() // for others, none of which holds an order for long
+	if !j.place.await(stop) {
+		return 0, errStopping
+	}
+	u.live.beat()
+	if r.CheckCmd == "" || u.engine.options().SyncOnly {
+		return 0, nil
+	}
+	took, err := u.command(stop, kill, r.Check(path), r.CheckTimeout)
+	if errors.Is(err, errStopping) {
+		return 0, err
+	}
+	u.engine.emit(Event{Kind: Checked, Resource: r.Name, Backend: r.Backend, Took: took, Err: err})
+	if err != nil {
+		return took, fmt.Errorf("check failed: %w", err)
+	}
+	return took, nil
+}
+
+// drop gets rid of a staged file that is not installed, unless it is to be
+// looked at.
+func (r *resourceState) drop(staged *install.Staged, err error) {
+	if r.unit.engine.options().KeepStageFile && !errors.Is(err, errStopping) {
+		r.unit.log.Info("staged file kept", "resource", r.Name, "dest", r.Dest, "path", staged.Path())
+		staged.Leave()
+		return
+	}
+	staged.Discard()
+}
+
+// warn logs what could not be done as wanted, each of it once.
+func (r *resourceState) warn(result install.Result) {
+	for _, w := range result.Warnings {
+		text := w.String()
+		if r.warned[text] {
+			continue
+		}
+		if r.warned == nil {
+			r.warned = map[string]bool{}
+		}
+		r.warned[text] = true
+		r.unit.log.Warn("file is not as wanted in every respect", "resource", r.Name, "dest", r.Dest, "err", text)
+	}
+	if result.Original != "" {
+		r.unit.log.Info("file was not ours, a copy stays beside it", "resource", r.Name, "dest", r.Dest, "copy", result.Original)
+	}
+}
+
+// succeeded records that the file is what it should be, or with Noop what would
+// change.
+func (r *resourceState) succeeded(installed bool, change *Change) {
+	if r.reported != "" {
+		attrs := []any{"resource", r.Name, "dest", r.Dest, "after", r.reported}
+		if !r.heldSince.IsZero() {
+			attrs = append(attrs, "held", time.Since(r.heldSince).Round(time.Millisecond))
+		}
+		r.unit.log.Info("resource recovered", attrs...)
+		r.unit.engine.emit(Event{Kind: Recovered, Resource: r.Name, Backend: r.Backend})
+	}
+	r.reported, r.heldSince, r.warnAt, r.retryAt = "", time.Time{}, time.Time{}, time.Time{}
+	r.retry.reset()
+	r.set(func(s *ResourceStatus) {
+		s.Change = change
+		switch {
+		case s.ReloadPending && isReloadError(s.Err) && !installed:
+			return // the reload is still to be done, and why it failed still true
+		case change != nil:
+			s.State = Pending
+		case installed, s.ReloadPending:
+			s.State = Changed
+		default:
+			s.State = InSync
+		}
+		s.Err, s.NextAttempt = nil, time.Time{}
+		if change == nil && !s.ReloadPending {
+			s.LastSuccess = time.Now()
+		}
+	})
+}
+
+// failed records why the file could not be made what it should be, and when to
+// try again. What lasts is logged once; a command that was run again is worth a
+// line each time.
+func (r *resourceState) failed(err error) {
+	now := time.Now()
+	r.retryAt = now.Add(r.retry.next(firstRetry, maxRetry))
+	if errors.Is(err, backends.ErrDenied) {
+		r.retryAt = time.Time{} // the watcher tries again
+	}
+	state := Failed
+	if isHeld(err) {
+		state = Held
+	}
+	r.set(func(s *ResourceStatus) { s.State, s.Err, s.Change, s.NextAttempt = state, err, nil, r.retryAt })
+	again := r.reported == err.Error() && outputOf(err) == ""
+	r.reported = err.Error()
+	log := r.unit.log.With("resource", r.Name, "dest", r.Dest, "err", err)
+	if output := outputOf(err); output != "" {
+		log = log.With("output", output)
+	}
+	if state == Failed {
+		r.heldSince, r.warnAt = time.Time{}, time.Time{}
+		if again {
+			log.Debug("resource still failed")
+		} else {
+			log.Error("resource failed, its file stays as it is")
+		}
+		return
+	}
+	if r.heldSince.IsZero() {
+		r.heldSince, r.warnAt = now, now.Add(heldQuietly)
+	}
+	switch {
+	case !r.unit.daemon:
+		log.Warn("resource held, its file stays as it is")
+	case !r.warnAt.IsZero() && !now.Before(r.warnAt):
+		r.warnAt = time.Time{}
+		log.Warn("resource is held, its file stays as it is", "held", now.Sub(r.heldSince).Round(time.Millisecond))
+	case again:
+		log.Debug("resource still held")
+	case r.warnAt.IsZero():
+		log.Warn("resource is held for another reason, its file stays as it is")
+	default:
+		log.Info("resource held, its file stays as it is")
+	}
+}

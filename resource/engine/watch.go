@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"pc4patroni/backends"
+)
+
+// Waits before a backend is asked again, with full jitter: the hosts of a fleet
+// lose their etcd at the same moment.
+const (
+	firstReconnect = 500 * time.Millisecond
+	// A leader may change while etcd is away, so the max is how much longer
+	// than needed a proxy points to the wrong server.
+	maxReconnect = 2 * time.Second
+	// maxDenied is the max where the backend does not let us in.
+	maxDenied = 5 * time.Second
+	// steady is how long a backend must have been followed for a loss to count
+	// as the first again.
+	steady = 2 * time.Second
+	// watchSilence is how long a watcher may go without a sign of life: longer
+	// than any backend may be silent.
+	watchSilence = 2 * backends.Silence
+)
+
+// A watcher follows one backend and puts what it says into the keys of the
+// resources that see it. One goroutine runs it; the rest may be called by
+// others.
+type watcher struct {
+	name    string
+	backend backends.Backend
+	queue   *queue
+	emit    func(Event)
+	log     *slog.Logger
+	live    liveness
+	cancel  context.CancelFunc // ends run
+	done    chan struct{}      // closed when run has ended
+
+	mu       sync.Mutex
+	routes   map[string][]*resourceState // by path
+	versions map[string]backends.Version // by path
+	resync   time.Duration
+	poll     bool
+	again    context.CancelFunc // starts watching again, or nil
+	status   BackendStatus
+}
+
+// route has the watcher deliver to these resources from now on. What is known of
+// a path stays known; a new path starts another watch, which takes up the others
+// where they were. Keys that another resource knows already are taken over in
+// the same moment, so that no change is missed.
+func (w *watcher) route(resources []*resourceState, resync time.Duration, poll bool) {
+	routes := map[string][]*resourceState{}
+	for _, r := range resources {
+		for _, path := range r.Paths {
+			routes[path] = append(routes[path], r)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range resources {
+		if r.heirOf != nil && !r.keys.areKnown() {
+			r.keys.inherit(r.heirOf)
+		}
+		r.heirOf = nil
+	}
+	same := w.resync == resync && w.poll == poll && len(routes) == len(w.routes)
+	for path := range routes {
+		same = same && w.routes[path] != nil && !slices.ContainsFunc(routes[path], func(r *resourceState) bool { return !r.keys.has(path) })
+	}
+	w.routes, w.resync, w.poll = routes, resync, poll
+	if !same && w.again != nil {
+		w.again()
+	}
+}
+
+// run works the watcher until ctx is done.
+func (w *watcher) run(ctx context.Context) {
+	var retry backoff
+	for {
+		began := time.Now()
+		paths, resync, poll, turn := w.begin(ctx)
+		w.live.busy(watchSilence)
+		var err error
+		if poll {
+			err = w.load(turn, paths, resync)
+		} else {
+			err = w.backend.Watch(turn, paths, resync, w.sink)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if turn.Err() != nil {
+			continue // there are other paths to watch
+		}
+		w.down(err)
+		if time.Since(began) > steady {
+			retry.reset()
+		}
+		limit := maxReconnect
+		if errors.Is(err, backends.ErrDenied) {
+			limit = maxDenied
+		}
+		w.live.busy(limit)
+		sleep(turn, retry.spread(firstReconnect, limit))
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// begin says what to watch, and from where on. The context ends when that
+// changes.
+func (w *watcher) begin(ctx context.Context) (paths []backends.WatchPath, resync time.Duration, poll bool, turn context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.again != nil {
+		w.again()
+	}
+	turn, w.again = context.WithCancel(ctx)
+	for path, resources := range w.routes {
+		after := w.versions[path]
+		if slices.ContainsFunc(resources, func(r *resourceState) bool { return !r.keys.has(path) }) {
+			after = ""
+		}
+		paths = append(paths, backends.WatchPath{Path: path, After: after})
+	}
+	slices.SortFunc(paths, func(a, b backends.WatchPath) int { return compare(a.Path, b.Path) })
+	return paths, w.resync, w.poll, turn
+}
+
+// load reads all paths at each interval, for who does not want to watch.
+func (w *watcher) load(ctx context.Context, paths []backends.WatchPath, interval time.Duration) error {
+	var names []string
+	for _, p := range paths {
+		names = append(names, p.Path)
+	}
+	for first := true; ; first = false {
+		w.live.busy(watchSilence)
+		updates, err := w.backend.Load(ctx, names)
+		if err != nil {
+			return err
+		}
+		for i := range updates {
+			if !first {
+				updates[i].Resync = backends.ResyncInterval
+			}
+		}
+		if err := w.sink(updates); err != nil {
+			return err
+		}
+		if err := w.sink(nil); err != nil {
+			return err
+		}
+		w.live.busy(interval + watchSilence)
+		if !sleep(ctx, interval) {
+			return ctx.Err()
+		}
+	}
+}
+
+// sink takes what the backend says.
+func (w *watcher) sink(updates []backends.Update) error {
+	now := time.Now()
+	w.live.busy(watchSilence)
+	received, reason := 0, ""
+	changed := map[*resourceState]urgency{}
+	w.mu.Lock()
+	w.status.LastHeard = now
+	for i := range updates {
+		up := &updates[i]
+		received += len(up.Changes)
+		w.versions[up.Path] = up.Version
+		if up.Denied != nil {
+			delete(w.versions, up.Path)
+		} else {
+			w.status.Version = up.Version
+		}
+		if up.Resync != "" {
+			reason = up.Resync
+			w.emit(Event{Kind: Resynced, Backend: w.name, Reason: up.Resync})
+		}
+		for _, r := range w.routes[up.Path] {
+			if u := max(changed[r], r.keys.apply(up)); u > nothing {
+				changed[r] = u
+			}
+		}
+	}
+	w.mu.Unlock()
+	if received > 0 {
+		w.emit(Event{Kind: Received, Backend: w.name, Count: received})
+	}
+	if reason != "" && reason != backends.ResyncInterval {
+		w.log.Info("backend read again in full", "reason", reason)
+	}
+	if received > 0 || len(updates) == 0 {
+		w.up(now)
+	}
+	changes := make([]change, 0, len(changed))
+	for r, u := range changed {
+		changes = append(changes, change{r, u})
+	}
+	w.queue.put(changes, now)
+	return nil
+}
+
+// up records that the backend is followed, and says so when it was away.
+func (w *watcher) up(now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := w.status
+	if was.Connected {
+		return
+	}
+	w.status.Connected, w.status.Err, w.status.Since = true, nil, now
+	if was.Err != nil {
+		w.log.Info("backend is back", "away", now.Sub(was.Since).Round(time.Millisecond))
+	} else {
+		w.log.Info("backend read")
+	}
+	w.emit(Event{Kind: BackendUp, Backend: w.name})
+}
+
+// down records that the backend is away, and says so once.
+func (w *watcher) down(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.status.Connected && w.status.Err != nil {
+		w.log.Debug("backend still cannot be read", "err", err)
+		w.status.Err = err
+		return
+	}
+	w.status.Connected, w.status.Err, w.status.Since = false, err, time.Now()
+	w.log.Warn("backend cannot be read, files stay as they are until it can", "err", err)
+	w.emit(Event{Kind: BackendDown, Backend: w.name, Err: err})
+}
+
+func (w *watcher) snapshot() BackendStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}

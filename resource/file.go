@@ -1,0 +1,238 @@
+package resource
+
+import (
+	"errors"
+	"fmt"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pc4patroni/internal/tomlfile"
+)
+
+// Default timeouts of the two commands.
+const (
+	defaultCheckTimeout  = 30 * time.Second
+	defaultReloadTimeout = 60 * time.Second
+)
+
+// file is the form of a resource file.
+type file struct {
+	Template declaration    `toml:"template"`
+	Backend  map[string]any `toml:"backend"`
+}
+
+// declaration is the [template] table. Pointers tell a key that is absent from
+// one that is zero.
+type declaration struct {
+	Prefix            string         `toml:"prefix"`
+	Keys              []string       `toml:"keys"`
+	Src               string         `toml:"src"`
+	Dest              string         `toml:"dest"`
+	Owner             *any           `toml:"owner"`
+	Group             *any           `toml:"group"`
+	UID               *int64         `toml:"uid"`
+	GID               *int64         `toml:"gid"`
+	Mode              *any           `toml:"mode"`
+	CheckCmd          string         `toml:"check_cmd"`
+	ReloadCmd         string         `toml:"reload_cmd"`
+	CheckCmdTimeout   *time.Duration `toml:"check_cmd_timeout"`
+	ReloadCmdTimeout  *time.Duration `toml:"reload_cmd_timeout"`
+	MinReloadInterval time.Duration  `toml:"min_reload_interval"`
+	AllowEmpty        bool           `toml:"allow_empty"`
+	CreateDestDirs    bool           `toml:"create_dest_dirs"`
+	Backup            bool           `toml:"backup"`
+	LeftDelimiter     *string        `toml:"left_delimiter"`
+	RightDelimiter    *string        `toml:"right_delimiter"`
+}
+
+// fileReader turns a declaration into a Resource and collects what is wrong.
+type fileReader struct {
+	file *tomlfile.File
+	decl declaration
+	opts *Options
+	errs []error
+}
+
+func (r *fileReader) fail(key, format string, args ...any) {
+	r.errs = append(r.errs, r.file.Errorf([]string{"template", key}, format, args...))
+}
+
+// read parses and validates the resource file name with the content data. The
+// template is not read yet.
+func read(name string, data []byte, opts *Options) (*Resource, error) {
+	var f file
+	doc, err := tomlfile.Decode(name, data, &f)
+	if !doc.IsDefined("template") {
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s: there is no [template] table: a resource file starts with one", name)
+	}
+	r := &fileReader{file: doc, decl: f.Template, opts: opts}
+	d := &r.decl
+	res := &Resource{
+		Name:          resourceName(opts, name),
+		File:          name,
+		Src:           d.Src,
+		Dest:          r.dest(),
+		CheckCmd:      d.CheckCmd,
+		CheckTimeout:  r.timeout("check_cmd_timeout", d.CheckCmdTimeout, defaultCheckTimeout),
+		ReloadTimeout: r.timeout("reload_cmd_timeout", d.ReloadCmdTimeout, defaultReloadTimeout),
+		AllowEmpty:    d.AllowEmpty,
+		Mode:          r.mode(),
+		CreateDirs:    d.CreateDestDirs || opts.DestDir != "",
+		Backup:        d.Backup,
+		left:          r.delimiter("left_delimiter", d.LeftDelimiter, "{{"),
+		right:         r.delimiter("right_delimiter", d.RightDelimiter, "}}"),
+	}
+	if r.missing("src") {
+		r.fail("src", "key %q is missing: name the template below %s", "src", opts.templateDir())
+	}
+	if d.MinReloadInterval < 0 {
+		r.fail("min_reload_interval", "key %q must not be negative", "min_reload_interval")
+	}
+	res.MinReloadInterval = d.MinReloadInterval
+	res.Prefix, res.Keys, res.Paths = r.keys()
+	res.UID = r.id("owner", d.Owner, "uid", d.UID, lookupUser)
+	res.GID = r.id("group", d.Group, "gid", d.GID, lookupGroup)
+	if opts.DestDir != "" {
+		// As with make's DESTDIR, what is built below it is installed by
+		// somebody else, perhaps where these names do not exist.
+		res.UID, res.GID = Keep, Keep
+	}
+	res.ReloadCmd = expand(d.ReloadCmd, res.Dest, res.Dest)
+	res.Backend = r.backend(f.Backend)
+	res.doc = doc
+	return res, errors.Join(err, errors.Join(r.errs...))
+}
+
+// missing tells whether a key is absent or empty. One with a value of a wrong
+// type is neither; it has been reported already.
+func (r *fileReader) missing(key string) bool {
+	return !r.file.IsDefined("template", key) || r.file.Value("template", key) == ""
+}
+
+func (r *fileReader) dest() string {
+	dest := r.decl.Dest
+	switch {
+	case r.missing("dest"):
+		r.fail("dest", "key %q is missing: name the file to keep true", "dest")
+	case dest == "":
+	case !filepath.IsAbs(dest):
+		r.fail("dest", "dest %q is not absolute: start it with a slash", dest)
+	case strings.HasSuffix(dest, "/"):
+		r.fail("dest", "dest %q names a directory: name the file in it", dest)
+	}
+	return filepath.Join(r.opts.DestDir, filepath.Join("/", dest))
+}
+
+func (r *fileReader) timeout(key string, given *time.Duration, otherwise time.Duration) time.Duration {
+	if given == nil {
+		return otherwise
+	}
+	if *given <= 0 {
+		r.fail(key, "key %q must be above zero: a command that may take for ever may block for ever", key)
+	}
+	return *given
+}
+
+func (r *fileReader) delimiter(key string, given *string, otherwise string) string {
+	if given == nil {
+		return otherwise
+	}
+	if *given == "" {
+		r.fail(key, "key %q is empty: leave it out for %s", key, otherwise)
+	}
+	return *given
+}
+
+func (r *fileReader) mode() int {
+	if r.decl.Mode == nil {
+		return Keep
+	}
+	text, ok := (*r.decl.Mode).(string)
+	if !ok {
+		r.fail("mode", `mode must be a string of octal digits, for example mode = "0640"`)
+		return Keep
+	}
+	if text == "" { // as in confd
+		return Keep
+	}
+	mode, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
+	if err != nil || mode > 0o7777 {
+		r.fail("mode", `mode %q is not octal: write for example "0640"`, text)
+		return Keep
+	}
+	return int(mode)
+}
+
+// id returns the number that name or number stands for.
+func (r *fileReader) id(nameKey string, name *any, numberKey string, number *int64, lookup func(string) (string, error)) int {
+	id := Keep
+	if number != nil {
+		if *number < 0 || *number > maxID {
+			r.fail(numberKey, "%s %d is out of range", numberKey, *number)
+		}
+		id = int(*number)
+	}
+	if name == nil || r.opts.DestDir != "" {
+		return id
+	}
+	text := fmt.Sprint(*name)
+	named, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		found, lookupErr := lookup(text)
+		if lookupErr != nil {
+			r.fail(nameKey, "%s %q: %w", nameKey, text, lookupErr)
+			return Keep
+		}
+		named, err = strconv.ParseUint(found, 10, 32)
+	}
+	if err != nil || named > maxID {
+		r.fail(nameKey, "%s %q is out of range", nameKey, text)
+		return Keep
+	}
+	if id != Keep && id != int(named) {
+		r.fail(nameKey, "%s %q is number %d, but %s says %d: give one of the two", nameKey, text, named, numberKey, id)
+	}
+	return int(named)
+}
+
+// maxID is the largest user or group number; the one above it means "no change" to chown(2).
+const maxID = 1<<32 - 2
+
+func lookupUser(name string) (string, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return "", errors.New("there is no such user on this host")
+	}
+	return u.Uid, nil
+}
+
+func lookupGroup(name string) (string, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return "", errors.New("there is no such group on this host")
+	}
+	return g.Gid, nil
+}
+
+func (r *fileReader) backend(table map[string]any) string {
+	if r.opts.Backend == nil {
+		if len(table) > 0 {
+			r.errs = append(r.errs, r.file.Errorf([]string{"backend"}, "a [backend] table cannot be used here"))
+		}
+		return ""
+	}
+	key, err := r.opts.Backend(table, func(key string, err error) error {
+		return r.file.Errorf(slices.DeleteFunc([]string{"backend", key}, func(s string) bool { return s == "" }), "%w", err)
+	})
+	if err != nil {
+		r.errs = append(r.errs, err)
+	}
+	return key
+}

@@ -1,0 +1,93 @@
+package resource
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"pc4patroni/backends"
+)
+
+// selects tells whether a key of the declaration covers a key of the store.
+func selects(selected, key string) bool {
+	if strings.HasSuffix(selected, "/") {
+		return strings.HasPrefix(key, selected) && len(key) > len(selected)
+	}
+	rest, ok := strings.CutPrefix(key, selected)
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// keys returns the prefix, the keys below the store's root, and the paths to
+// read. Without prefix and keys, or with an empty list of keys, nothing is
+// read, as in confd: nobody loads a whole store unawares.
+func (r *fileReader) keys() (prefix string, keys, paths []string) {
+	prefix = r.decl.Prefix
+	if r.opts.Prefix != "" {
+		prefix = r.opts.Prefix
+	}
+	declared := r.decl.Keys
+	named := r.file.IsDefined("template", "keys")
+	prefix = path.Join("/", prefix)
+	switch {
+	case named && len(declared) == 0, !named && r.missing("prefix") && r.opts.Prefix == "":
+		return prefix, nil, nil
+	case !named:
+		declared = []string{"/"}
+	}
+	for _, key := range declared {
+		if slices.Contains(strings.Split(key, "/"), "..") {
+			r.fail("keys", "key %q leaves the prefix: write it without ..", key)
+		}
+		keys = append(keys, backends.Join(prefix, key))
+	}
+	slices.Sort(keys)
+	keys = withoutCovered(slices.Compact(keys))
+	if prefix != "/" {
+		return prefix, keys, []string{prefix + "/"}
+	}
+	return prefix, keys, sharedPaths(keys)
+}
+
+// withoutCovered drops the keys that another one covers.
+func withoutCovered(keys []string) []string {
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		return slices.ContainsFunc(keys, func(other string) bool { return other != key && selects(other, key) })
+	})
+}
+
+// sharedPaths returns the longest path that all keys lie below or, where they
+// have none in common or there is only one, each key by itself.
+func sharedPaths(keys []string) []string {
+	if slices.Contains(keys, "/") {
+		return []string{"/"}
+	}
+	if len(keys) > 1 {
+		shared := keys[0][:strings.LastIndexByte(keys[0], '/')+1]
+		for _, key := range keys {
+			for !strings.HasPrefix(key, shared) {
+				shared = shared[:strings.LastIndexByte(shared[:len(shared)-1], '/')+1]
+			}
+		}
+		if shared != "/" {
+			return []string{shared}
+		}
+	}
+	var paths []string
+	for _, key := range keys {
+		paths = append(paths, key)
+		if !strings.HasSuffix(key, "/") {
+			paths = append(paths, key+"/")
+		}
+	}
+	return paths
+}
+
+// KeyOf returns the key of the declaration that path belongs to.
+func (res *Resource) KeyOf(path string) string {
+	for _, key := range res.Keys {
+		if key == path || key+"/" == path {
+			return key
+		}
+	}
+	return path
+}
