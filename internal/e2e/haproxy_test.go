@@ -166,6 +166,7 @@ func testHAProxyAccepts(t *testing.T) {
 			keys: "odd.toml",
 			want: []string{
 				"server node1 10.0.0.1:5432 maxconn 100 check port 8008\n",
+				"server node_2 10.0.0.2:5432 maxconn 100 check port 8008\n",
 				"server node3 nowhere.invalid:5432 maxconn 100 check port 8008\n",
 				"server node5 10.0.0.5:5432 maxconn 100 check port 8008\n",
 			},

@@ -97,7 +97,7 @@ func testPgBouncerStarts(t *testing.T) {
 		// another than that of the first reader, is left out.
 		{"IPv6", "ipv6-tls.toml", "2001:db8::12|6432|app", nil},
 		{"no replica", "primary-only.toml", "10.0.0.1|5432|app", nil},
-		{"several databases", "odd.toml", "10.0.0.4,10.0.0.5|5432|app",
+		{"several databases", "odd.toml", "10.0.0.2,10.0.0.4,10.0.0.5|5432|app",
 			edits{`list "app"`: `list "other" "app"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -258,4 +260,34 @@ func TestSystemdWatchdog(t *testing.T) {
 	h.AwaitLog("every worker is alive again", 1)
 	h.AwaitTold("main", proctest.Db2)
 	h.Stop()
+}
+
+// TestSystemctlReload runs the unit's ExecReload as systemd does. systemctl reload waits
+// for READY=1 if RELOADING=1 came before that command ended.
+func TestSystemctlReload(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts servers: not with -short")
+	}
+	t.Parallel()
+	unit := proctest.Read(t, proctest.Repository(t), "packaging", "pc4patroni.service")
+	reload := regexp.MustCompile(`(?m)^ExecReload=/bin/sh -c '(.*)'$`).FindStringSubmatch(unit)
+	if reload == nil {
+		t.Fatal("the unit has no ExecReload that a shell runs")
+	}
+	server := etcdtest.Start(t)
+	h := newHost(t, proctest.DialEtcd(t, server.URL()), server.URL())
+	h.Declare(proctest.Declared{Name: "main"})
+	h.Put(proctest.Led("db1")...)
+	m := newManager(t, h.Dir, nil)
+	h.startUnder(m, 0)
+	m.await("READY=1", 1)
+	command := strings.ReplaceAll(reload[1], "$MAINPID", strconv.Itoa(h.Run.Cmd.Process.Pid))
+	// A minimal Debian has no kill but the shell's.
+	if out, err := exec.Command("/bin/sh", "-c", strings.ReplaceAll(command, "/bin/kill", "/nowhere/kill")).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	if m.count("RELOADING=1") == 0 {
+		t.Error("the command ended before systemd was told RELOADING=1: systemctl reload does not wait")
+	}
+	m.await("READY=1", 2)
 }
