@@ -55,15 +55,14 @@ func (p *program) daemon(stop, kill context.Context) error {
 		return &configError{noneUsable(set)}
 	}
 	opts := p.engineOptions(p.settings, d.open)
-	observer := statuspage.NewObserver(listener)
-	opts.Observe = observer.Observe
+	if listener != nil {
+		d.page = statuspage.New(p.settings.Listen, listener, p.log)
+		opts.Observe = d.page.Observe
+	}
 	d.engine = engine.New(opts)
 	status := func() string { return report.Summary(d.engine.Status()) }
 	stopWithin := func() time.Duration { return time.Duration(p.signals.grace.Load()) + endsWithin }
 	d.notifier = sdnotify.New(d.engine, status, stopWithin, p.Getenv, p.log)
-	if listener != nil {
-		d.page = statuspage.New(statuspage.Watched{Engine: d.engine, Seen: observer}, p.settings.Listen, listener, p.log)
-	}
 	p.log.Info("started", "resources", len(set.Resources), "confdir", p.settings.ConfDir)
 	return d.run(stop, kill, set, hangup)
 }
@@ -79,7 +78,7 @@ func (d *daemon) run(stop, kill context.Context, set *resource.Set, hangup <-cha
 	var beside sync.WaitGroup
 	beside.Go(func() { d.notifier.Run(stop, finished) })
 	if d.page != nil {
-		beside.Go(func() { d.page.Serve(serving) })
+		beside.Go(func() { d.page.Serve(serving, d.engine) })
 	}
 	beside.Go(func() { d.wait(reloading, hangup) })
 
@@ -97,8 +96,17 @@ func (d *daemon) run(stop, kill context.Context, set *resource.Set, hangup <-cha
 // wait waits for SIGHUP, and for the first full reconcile, until ctx is done.
 func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 	ready := d.engine.Ready()
+	var look <-chan time.Time
+	if d.settings.Noop {
+		ticker := time.NewTicker(lookEvery)
+		defer ticker.Stop()
+		look = ticker.C
+	}
+	said := make(map[string]string)
 	for {
 		select {
+		case <-look:
+			d.sayChanges(said)
 		case <-ctx.Done():
 			return
 		case <-ready:
@@ -106,6 +114,32 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 			d.log.Info("ready, every resource was reconciled")
 		case <-hangup:
 			d.reload(ctx)
+		}
+	}
+}
+
+// lookEvery is the time between looks what a daemon with Noop would do.
+const lookEvery = time.Second
+
+// sayChanges logs what a daemon with Noop would do, once for each change. said
+// is what it logged last, by resource.
+func (d *daemon) sayChanges(said map[string]string) {
+	for _, r := range d.engine.Status().Resources {
+		if r.Change == nil {
+			delete(said, r.Name)
+			continue
+		}
+		removed, added := lineChanges(r.Change)
+		attrs := []any{"resource", r.Name, "dest", r.Change.Dest, "lines_added", added, "lines_removed", removed}
+		for _, what := range r.Change.Metadata {
+			attrs = append(attrs, "also", what)
+		}
+		if r.Change.Reload != "" {
+			attrs = append(attrs, "cmd", r.Change.Reload)
+		}
+		if words := fmt.Sprintf("%s\n%s", attrs, r.Change.Now); said[r.Name] != words {
+			said[r.Name] = words
+			d.log.Info("would change the file", attrs...)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package statuspage
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"strings"
 	"unicode/utf8"
 
@@ -15,17 +14,13 @@ const (
 	diffShown   = 8 << 10 // bytes of a diff that are kept for the page
 )
 
-// diffBegin is how a text of ChangeText begins if it is a diff.
+// diffBegin is how a text of changeText begins if it is a diff.
 const diffBegin = "@@"
 
-// ChangeText returns what the page on l shows of a change: a unified diff without
+// changeText returns what the page shows of a change: a unified diff without
 // its head, or in words why there is none. The page must not tell anybody what
 // the host keeps to itself, so a diff is made only of what every user of the
 // host may read, and only for a page that nobody else can reach.
-func ChangeText(l net.Listener) func(old, now []byte, public bool) string {
-	return changeText(isLoopback(l.Addr()))
-}
-
 func changeText(loopback bool) func(old, now []byte, public bool) string {
 	return func(old, now []byte, public bool) string {
 		if !isText(old) || !isText(now) {

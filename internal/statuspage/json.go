@@ -7,11 +7,13 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 	"weak"
 
+	"pc4patroni/backends"
 	"pc4patroni/internal/report"
 	"pc4patroni/resource/engine"
 )
@@ -20,6 +22,7 @@ import (
 // may be used by several goroutines.
 type monitor struct {
 	engine      Engine
+	seen        *observer
 	build       build
 	host        string // name of this host
 	now         func() time.Time
@@ -49,8 +52,8 @@ func readBuild() build {
 	return b
 }
 
-func newMonitor(engine Engine) *monitor {
-	return &monitor{engine: engine, build: readBuild(), host: hostName(), now: time.Now, aliveWithin: aliveWithin}
+func newMonitor(e Engine, seen *observer) *monitor {
+	return &monitor{engine: e, seen: seen, build: readBuild(), host: hostName(), now: time.Now, aliveWithin: aliveWithin}
 }
 
 // hostName is the name of this host, for people.
@@ -84,6 +87,7 @@ type statusResource struct {
 	Error       string        `json:"error"`
 	ReloadOwed  bool          `json:"reload_owed"`
 	LastSuccess *time.Time    `json:"last_success"`
+	NextAttempt *time.Time    `json:"next_attempt"`
 	LastChange  *statusChange `json:"last_change"`
 	Check       *statusRuns   `json:"check"`
 	Reload      *statusRuns   `json:"reload"`
@@ -107,6 +111,7 @@ type statusBackend struct {
 	Name      string         `json:"name"`
 	Connected bool           `json:"connected"`
 	Since     *time.Time     `json:"since"`
+	LastHeard *time.Time     `json:"last_heard"`
 	Error     string         `json:"error"`
 	Revision  int64          `json:"revision"`
 	Events    int            `json:"events"`
@@ -114,20 +119,20 @@ type statusBackend struct {
 }
 
 func (m *monitor) serveJSON(w http.ResponseWriter, r *http.Request) {
-	status, records, counts, seen := m.engine.Status(), m.engine.Records(), m.engine.Backends(), m.clusters()
+	status, seen := m.engine.Status(), m.clusters()
 	reasons := report.NotReady(status)
 	out := statusJSON{
 		At: m.now().UTC(), Host: m.host, Version: m.build.version,
 		Ready: len(reasons) == 0, Reasons: reasons,
 	}
 	for _, result := range status.Resources {
-		out.Resources = append(out.Resources, newStatusResource(result, records[result.Name]))
+		out.Resources = append(out.Resources, newStatusResource(result, m.seen.record(result.Name)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
-		b := status.Backends[name]
+		b, counts := status.Backends[name], m.seen.counts(name)
 		out.Backends = append(out.Backends, statusBackend{
 			Name: name, Connected: b.Connected, Since: timeOrNil(b.Since), Error: errorText(b.Err),
-			Revision: revisionOf(b.Version), Events: counts[name].Events, Resyncs: counts[name].Resyncs,
+			LastHeard: timeOrNil(b.LastHeard), Revision: revisionOf(b.Version), Events: counts.events, Resyncs: counts.resyncs,
 		})
 	}
 	for _, c := range seen.clusters {
@@ -146,26 +151,27 @@ func (m *monitor) serveJSON(w http.ResponseWriter, r *http.Request) {
 	_ = encoder.Encode(out) // the asker may have gone
 }
 
-func newStatusResource(r engine.ResourceStatus, record Record) statusResource {
+func newStatusResource(r engine.ResourceStatus, seen record) statusResource {
 	out := statusResource{
 		Name: r.Name, File: r.File, Dest: r.Dest, State: r.State.String(), Error: errorText(r.Err), ReloadOwed: r.ReloadPending,
 	}
 	if r.Dest == "" {
-		return out // broken: the record is that of the version before it
+		return out // broken: what was seen is of the version before it
 	}
-	out.LastSuccess = timeOrNil(record.LastSuccess)
-	out.Check, out.Reload = newStatusRuns(record.Check), newStatusRuns(record.Reload)
-	if c := record.Change; !c.At.IsZero() {
-		out.LastChange = &statusChange{c.At.UTC(), c.New, c.Diff}
+	out.LastSuccess, out.NextAttempt = timeOrNil(r.LastSuccess), timeOrNil(r.NextAttempt)
+	out.Check, out.Reload = newStatusRuns(r.Checks, seen.check), newStatusRuns(r.Reloads, seen.reload)
+	if c := seen.change; !c.at.IsZero() {
+		out.LastChange = &statusChange{c.at.UTC(), c.new, c.diff}
 	}
 	return out
 }
 
-func newStatusRuns(r Runs) *statusRuns {
-	if !r.Defined && r.Count == 0 {
+// newStatusRuns is nil where there is no such command.
+func newStatusRuns(has bool, r runs) *statusRuns {
+	if !has && r.count == 0 {
 		return nil
 	}
-	return &statusRuns{r.Count, r.Failures, timeOrNil(r.Last), r.LastTook.Seconds(), r.LastFailed}
+	return &statusRuns{r.count, r.failures, timeOrNil(r.at), r.took.Seconds(), r.failed}
 }
 
 // timeOrNil is nil for a time that never was.
@@ -190,4 +196,14 @@ func orEmpty[T any](list []T) []T {
 		return []T{}
 	}
 	return list
+}
+
+// revisionOf returns the revision that ends etcd's versions, or 0.
+func revisionOf(v backends.Version) int64 {
+	_, text, _ := strings.Cut(string(v), "/")
+	revision, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return revision
 }

@@ -2,14 +2,12 @@ package statuspage
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"pc4patroni/backends"
 	"pc4patroni/internal/report"
 	"pc4patroni/resource/engine"
 )
@@ -17,20 +15,17 @@ import (
 // scrapesAtOnce bounds the memory that scrapes take.
 const scrapesAtOnce = 4
 
+const namespace = "pc4patroni"
+
 func describe(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("pc4patroni_"+name, help, labels, nil)
+	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
 }
 
-// What is measured. docs/monitoring.md lists the same.
+// What is asked of the engine at each scrape; an observer counts the rest.
+// docs/monitoring.md lists all of them.
 var (
 	metricBackendUp = describe("backend_up",
 		"Whether every backend can be read (1) or not (0).")
-	metricResyncs = describe("backend_resyncs_total",
-		"Full reads after the first one, by what called for them.", "reason")
-	metricEvents = describe("events_total",
-		"Changes of keys that were received.")
-	metricRenders = describe("renders_total",
-		"Attempts to render the template; a failure holds the resource.", "resource", "result")
 	metricInSync = describe("resource_in_sync",
 		"Whether the file is what it should be and its reload is done (1) or not (0).", "resource")
 	metricHeld = describe("resource_held",
@@ -39,39 +34,28 @@ var (
 		"Whether the file was replaced and its reload is not done.", "resource")
 	metricLastSuccess = describe("resource_last_success_timestamp_seconds",
 		"When the file was last found or made what it should be, with its reload done.", "resource")
-	metricCommands = describe("command_duration_seconds",
-		"How long the check and reload commands ran.", "resource", "command")
-	metricCommandFailures = describe("command_failures_total",
-		"Runs of the check and reload commands that failed.", "resource", "command")
-	metricLatency = describe("change_to_reload_seconds",
-		"From the arrival of a change to the end of the reload that told the proxy.")
 	metricBuildInfo = describe("build_info",
 		"What was built: always 1.", "version", "revision", "goversion")
-
-	metricDescriptions = []*prometheus.Desc{
-		metricBackendUp, metricResyncs, metricEvents, metricRenders, metricInSync, metricHeld, metricReloadPending,
-		metricLastSuccess, metricCommands, metricCommandFailures, metricLatency, metricBuildInfo,
-	}
 )
 
-// resyncReasons are shown from the beginning, with 0, so that the first
-// increase is one.
-var resyncReasons = []string{
-	backends.ResyncInterval, backends.ResyncCompacted, backends.ResyncReplaced, backends.ResyncOther,
-}
-
-// metrics returns the handler of /metrics. Nothing is counted twice: the
-// numbers are the engine's, and are asked for at each scrape.
+// metrics returns the handler of /metrics.
 func (m *monitor) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
+	registry.MustRegister(m.seen.collectors()...)
+	scrape := promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.seen.measure(m.engine.Status().Resources)
+		scrape.ServeHTTP(w, r)
+	})
 }
 
 // Describe implements prometheus.Collector.
 func (m *monitor) Describe(out chan<- *prometheus.Desc) {
-	for _, description := range metricDescriptions {
-		out <- description
+	for _, d := range []*prometheus.Desc{
+		metricBackendUp, metricInSync, metricHeld, metricReloadPending, metricLastSuccess, metricBuildInfo,
+	} {
+		out <- d
 	}
 }
 
@@ -80,54 +64,16 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	counter := func(d *prometheus.Desc, n int, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
-	}
 	status := m.engine.Status()
 	gauge(metricBackendUp, number(allConnected(status.Backends)))
-	events, resyncs := 0, map[string]int{}
-	for _, reason := range resyncReasons {
-		resyncs[reason] = 0
-	}
-	for _, b := range m.engine.Backends() {
-		events += b.Events
-		for reason, n := range b.Resyncs {
-			resyncs[reason] += n
-		}
-	}
-	counter(metricEvents, events)
-	for reason, n := range resyncs {
-		counter(metricResyncs, n, reason)
-	}
-
-	records := m.engine.Records()
-	for name, s := range standings(status.Resources) {
+	for name, s := range summaries(status.Resources) {
 		gauge(metricInSync, number(s.inSync), name)
 		gauge(metricHeld, number(s.held), name)
-		gauge(metricReloadPending, number(s.owed), name)
-		record, known := records[s.name]
-		if !known {
-			continue
-		}
-		counter(metricRenders, record.Renders-record.RenderFailures, name, "success")
-		counter(metricRenders, record.RenderFailures, name, "failure")
-		if !record.LastSuccess.IsZero() {
-			gauge(metricLastSuccess, seconds(record.LastSuccess), name)
-		}
-		for command, runs := range map[string]Runs{"check": record.Check, "reload": record.Reload} {
-			if runs.Defined || runs.Count > 0 {
-				out <- prometheus.MustNewConstSummary(metricCommands, uint64(runs.Count), runs.Total.Seconds(), nil, name, command)
-				counter(metricCommandFailures, runs.Failures, name, command)
-			}
+		gauge(metricReloadPending, number(s.pending), name)
+		if !s.lastSuccess.IsZero() {
+			gauge(metricLastSuccess, float64(s.lastSuccess.UnixNano())/1e9, name)
 		}
 	}
-
-	latency := m.engine.Latency()
-	within := make(map[float64]uint64, len(latency.Within))
-	for bound, n := range latency.Within {
-		within[bound.Seconds()] = uint64(n)
-	}
-	out <- prometheus.MustNewConstHistogram(metricLatency, uint64(latency.Count), latency.Sum.Seconds(), within)
 	gauge(metricBuildInfo, 1, m.build.version, m.build.revision, m.build.goVersion)
 }
 
@@ -140,24 +86,25 @@ func allConnected(all map[string]engine.BackendStatus) bool {
 	return len(all) > 0
 }
 
-// standing is how one resource stands, in yes and no.
-type standing struct {
-	inSync, held, owed bool
-	name               string
+// summary is the state of one resource, in yes and no.
+type summary struct {
+	inSync, held, pending bool
+	lastSuccess           time.Time
 }
 
-// standings sums results up by name. A resource whose new version is broken
-// has two, and is in sync with neither.
-func standings(results []engine.ResourceStatus) map[string]standing {
-	all := make(map[string]standing, len(results))
-	for _, r := range results {
-		name := strings.ToValidUTF8(r.Name, "?")
+// summaries sums states up by name. A resource whose new version is broken has
+// two, and is in sync with neither.
+func summaries(resources []engine.ResourceStatus) map[string]summary {
+	all := make(map[string]summary, len(resources))
+	for _, r := range resources {
+		name := label(r.Name)
 		s, twice := all[name]
-		inSync := report.InSync(&r)
-		s.inSync = inSync && (s.inSync || !twice)
+		s.inSync = report.InSync(&r) && (s.inSync || !twice)
 		s.held = s.held || r.State == engine.Held
-		s.owed = s.owed || r.ReloadPending
-		s.name = r.Name
+		s.pending = s.pending || r.ReloadPending
+		if r.LastSuccess.After(s.lastSuccess) {
+			s.lastSuccess = r.LastSuccess
+		}
 		all[name] = s
 	}
 	return all
@@ -169,6 +116,3 @@ func number(yes bool) float64 {
 	}
 	return 0
 }
-
-// seconds are those since 1970, as Prometheus counts time.
-func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"pc4patroni/resource/engine"
 )
@@ -20,32 +21,49 @@ func exampleEngine() *toldEngine {
 	}
 	owing := result("owing", engine.Changed, nil)
 	owing.ReloadPending = true
+	good := result("good", engine.InSync, nil)
+	good.LastSuccess, good.Checks, good.Reloads = noon.Add(-1500*time.Millisecond), true, true
 	changed := noon.Add(-90 * time.Minute)
 	return &toldEngine{
 		status: engine.Status{
 			Backends: connected(),
 			Resources: []engine.ResourceStatus{
 				{Name: "broken", File: "conf.d/broken.toml", State: engine.Failed, Err: errors.New("line 3: bad")},
-				result("good", engine.InSync, nil),
+				good,
 				result("held", engine.Held, errors.New("no primary")),
 				owing,
 				result("twice", engine.InSync, nil),
 				{Name: "twice", File: "conf.d/twice.toml", State: engine.Failed, Err: errors.New("line 4: bad")},
 			},
 		},
-		records: map[string]Record{
-			"good": {
-				Renders: 10, RenderFailures: 1, LastSuccess: noon.Add(-1500 * time.Millisecond),
-				Check:  Runs{Defined: true, Count: 4, Failures: 1, Total: 2 * time.Second, Last: changed, LastTook: 250 * time.Millisecond},
-				Reload: Runs{Defined: true, Count: 3, Total: 300 * time.Millisecond, Last: changed, LastTook: 40 * time.Millisecond},
-				Change: LastChange{At: changed, Diff: "@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n"},
-			},
-			"held": {Renders: 2, RenderFailures: 2},
-		},
-		latency: Latency{Count: 3, Sum: 1500 * time.Millisecond, Within: map[time.Duration]int{
-			10 * time.Millisecond: 0, 100 * time.Millisecond: 1, time.Second: 2,
-		}},
+		events: exampleEvents(changed),
 	}
+}
+
+// exampleEvents is what happened in the example, the last of it at changed.
+func exampleEvents(changed time.Time) []engine.Event {
+	const backend = "etcd http://10.0.0.9:2379"
+	events := []engine.Event{
+		{Kind: engine.Received, Backend: backend, Count: 7},
+		{Kind: engine.Resynced, Backend: backend, Reason: "replaced"},
+		{Kind: engine.Resynced, Backend: backend, Reason: "replaced"},
+		{Kind: engine.Rendered, Resource: "held", Err: errors.New("no primary")},
+		{Kind: engine.Rendered, Resource: "held", Err: errors.New("no primary")},
+		{Kind: engine.Rendered, Resource: "good", Err: errors.New("no primary")},
+		{Kind: engine.Checked, Resource: "good", Took: 1250 * time.Millisecond, Err: errors.New("exit status 1")},
+		{Kind: engine.Reloaded, Resource: "good", Took: 130 * time.Millisecond, Latency: 50 * time.Millisecond},
+		{Kind: engine.Reloaded, Resource: "good", Took: 130 * time.Millisecond, Latency: 450 * time.Millisecond},
+		{Kind: engine.Reloaded, Resource: "good", Took: 40 * time.Millisecond, Latency: time.Second, Time: changed},
+		{Kind: engine.Installed, Resource: "good", Time: changed, Before: []byte("old"),
+			After: []byte("@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n")},
+	}
+	for range 9 {
+		events = append(events, engine.Event{Kind: engine.Rendered, Resource: "good"})
+	}
+	for range 3 {
+		events = append(events, engine.Event{Kind: engine.Checked, Resource: "good", Took: 250 * time.Millisecond, Time: changed})
+	}
+	return events
 }
 
 func TestMetrics(t *testing.T) {
@@ -68,9 +86,19 @@ pc4patroni_backend_resyncs_total{reason="other"} 0
 pc4patroni_backend_resyncs_total{reason="replaced"} 2
 pc4patroni_backend_up 1
 pc4patroni_build_info{goversion="go1.26",revision="abc",version="v1.2.3"} 1
+pc4patroni_change_to_reload_seconds_bucket{le="0.005"} 0
 pc4patroni_change_to_reload_seconds_bucket{le="0.01"} 0
+pc4patroni_change_to_reload_seconds_bucket{le="0.025"} 0
+pc4patroni_change_to_reload_seconds_bucket{le="0.05"} 1
 pc4patroni_change_to_reload_seconds_bucket{le="0.1"} 1
-pc4patroni_change_to_reload_seconds_bucket{le="1"} 2
+pc4patroni_change_to_reload_seconds_bucket{le="0.25"} 1
+pc4patroni_change_to_reload_seconds_bucket{le="0.5"} 2
+pc4patroni_change_to_reload_seconds_bucket{le="1"} 3
+pc4patroni_change_to_reload_seconds_bucket{le="2.5"} 3
+pc4patroni_change_to_reload_seconds_bucket{le="5"} 3
+pc4patroni_change_to_reload_seconds_bucket{le="10"} 3
+pc4patroni_change_to_reload_seconds_bucket{le="30"} 3
+pc4patroni_change_to_reload_seconds_bucket{le="60"} 3
 pc4patroni_change_to_reload_seconds_bucket{le="+Inf"} 3
 pc4patroni_change_to_reload_seconds_sum 1.5
 pc4patroni_change_to_reload_seconds_count 3
@@ -90,6 +118,10 @@ pc4patroni_renders_total{resource="good",result="failure"} 1
 pc4patroni_renders_total{resource="good",result="success"} 9
 pc4patroni_renders_total{resource="held",result="failure"} 2
 pc4patroni_renders_total{resource="held",result="success"} 0
+pc4patroni_renders_total{resource="owing",result="failure"} 0
+pc4patroni_renders_total{resource="owing",result="success"} 0
+pc4patroni_renders_total{resource="twice",result="failure"} 0
+pc4patroni_renders_total{resource="twice",result="success"} 0
 pc4patroni_resource_held{resource="broken"} 0
 pc4patroni_resource_held{resource="good"} 0
 pc4patroni_resource_held{resource="held"} 1
@@ -131,6 +163,28 @@ func TestBackendUp(t *testing.T) {
 	}
 }
 
+// TestMetricsOfResources: a resource has its counters from the first scrape on,
+// and none once it is gone.
+func TestMetricsOfResources(t *testing.T) {
+	told := &toldEngine{status: engine.Status{Backends: connected(), Resources: []engine.ResourceStatus{
+		{Name: "a", Dest: "/a", State: engine.InSync, Checks: true}, {Name: "b", Dest: "/b", State: engine.InSync},
+	}}}
+	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
+	text := body(t, get(t, handler, "/metrics"))
+	for _, line := range []string{`pc4patroni_command_failures_total{command="check",resource="a"} 0`, `pc4patroni_renders_total{resource="b",result="success"} 0`} {
+		if !strings.Contains(text, line) {
+			t.Errorf("%s is missing", line)
+		}
+	}
+	if strings.Contains(text, `command="reload"`) {
+		t.Error("there are metrics of a command that nobody has")
+	}
+	told.status.Resources = told.status.Resources[1:]
+	if text := body(t, get(t, handler, "/metrics")); strings.Contains(text, `resource="a"`) || !strings.Contains(text, `resource="b"`) {
+		t.Errorf("a is gone and b is not, but the metrics are\n%s", text)
+	}
+}
+
 // TestMetricsOfOddNames: a resource file may have any name, and a scrape must
 // not fail because of one.
 func TestMetricsOfOddNames(t *testing.T) {
@@ -160,7 +214,13 @@ func TestMonitoringPage(t *testing.T) {
 	}
 	want := map[string]string{}
 	pattern := regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
-	for _, d := range metricDescriptions {
+	descriptions := make(chan *prometheus.Desc, 100)
+	m := newTestMonitor(&toldEngine{})
+	for _, c := range append(m.seen.collectors(), m) {
+		c.Describe(descriptions)
+	}
+	close(descriptions)
+	for d := range descriptions {
 		parts := pattern.FindStringSubmatch(d.String())
 		if parts == nil {
 			t.Fatalf("cannot take %s apart", d)

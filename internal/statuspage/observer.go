@@ -3,220 +3,212 @@ package statuspage
 import (
 	"bytes"
 	"maps"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"pc4patroni/backends"
 	"pc4patroni/resource/engine"
 )
 
-// A Record is what happened to a resource since the program started.
-// Times are zero for what never happened.
-type Record struct {
-	// Renders and RenderFailures count the attempts to render the template.
-	Renders, RenderFailures int
-	// LastSuccess is when the file was last found to be, or made, what it should
-	// be, with its reload done.
-	LastSuccess time.Time
-	// Check and Reload are the runs of the two commands.
-	Check, Reload Runs
-	// Change is the last replacement of the file.
-	Change LastChange
+// record is what happened to a resource since the program started. Times are
+// zero for what never happened.
+type record struct {
+	check, reload runs
+	change        change
 }
 
-// Runs sums up the runs of a command.
-type Runs struct {
-	// Defined says that the resource has such a command.
-	Defined         bool
-	Count, Failures int
-	// Total is how long all of them took.
-	Total time.Duration
-	// Last is when the last one ended, LastTook how long it took, and LastFailed
-	// how it ended.
-	Last       time.Time
-	LastTook   time.Duration
-	LastFailed bool
+// runs sums up the runs of a command, and tells of the last one.
+type runs struct {
+	count, failures int
+	at              time.Time
+	took            time.Duration
+	failed          bool
 }
 
-func (r *Runs) add(ev engine.Event) {
-	r.Count++
-	r.Total += ev.Took
-	r.Last, r.LastTook, r.LastFailed = ev.Time, ev.Took, ev.Err != nil
-	if ev.Err != nil {
-		r.Failures++
+// change is the last replacement of a file.
+type change struct {
+	at   time.Time
+	new  bool   // there was no file before
+	diff string // what changeText made of it
+}
+
+// counts is what came from a backend.
+type counts struct {
+	events  int
+	resyncs map[string]int // full reads after the first one, by reason
+}
+
+// An observer counts the events of an engine for Prometheus, and keeps of them
+// what the page shows. It may be used by several goroutines.
+type observer struct {
+	// changeText makes of what a file held and holds what the page shows.
+	changeText func(old, now []byte, public bool) string
+
+	events                     prometheus.Counter
+	resyncs, renders, failures *prometheus.CounterVec
+	commands                   *prometheus.SummaryVec
+	latency                    prometheus.Histogram
+
+	mu        sync.Mutex
+	resources map[string]*record
+	backends  map[string]*counts
+	measured  map[string]bool // resources with metrics of their own
+}
+
+// resyncReasons are shown from the beginning, with 0, so that the first
+// increase is one.
+var resyncReasons = []string{
+	backends.ResyncInterval, backends.ResyncCompacted, backends.ResyncReplaced, backends.ResyncOther,
+}
+
+// latencyBounds are in seconds. A reload needs at least a fork; past a minute
+// it hangs.
+var latencyBounds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+
+func newObserver(changeText func(old, now []byte, public bool) string) *observer {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	}
-}
-
-// LastChange is the last replacement of a file.
-type LastChange struct {
-	At   time.Time
-	New  bool   // there was no file before
-	Diff string // what changeText made of it
-}
-
-// latencyBounds are the upper ends of the buckets of Latency. A reload needs
-// at least a fork; past a minute it hangs.
-var latencyBounds = [...]time.Duration{
-	5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
-	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
-}
-
-// Latency is how long it took from the arrival of a change to the end of
-// the reload that told the proxy.
-type Latency struct {
-	Count int
-	Sum   time.Duration
-	// Within has, for each of some durations, how many took at most that long.
-	Within map[time.Duration]int
-}
-
-// BackendCounts counts what came from a backend.
-type BackendCounts struct {
-	Events  int
-	Resyncs map[string]int // full reads after the first one, by reason
-}
-
-// An Observer counts the events of an engine. It may be used by several
-// goroutines.
-type Observer struct {
-	// diff makes of what a file held and holds the text that the page shows.
-	diff func(old, now []byte, public bool) string
-
-	mu       sync.Mutex
-	records  map[string]*Record
-	backends map[string]*BackendCounts
-	buckets  [len(latencyBounds)]int // not cumulative
-	latency  Latency
-}
-
-// NewObserver returns an observer for the page on l, which may be nil.
-func NewObserver(l net.Listener) *Observer {
-	var diff func(old, now []byte, public bool) string
-	if l != nil {
-		diff = ChangeText(l)
+	o := &observer{
+		changeText: changeText,
+		events: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "events_total",
+			Help: "Changes of keys that were received."}),
+		resyncs: counter("backend_resyncs_total",
+			"Full reads after the first one, by what called for them.", "reason"),
+		renders: counter("renders_total",
+			"Attempts to render the template; a failure holds the resource.", "resource", "result"),
+		failures: counter("command_failures_total",
+			"Runs of the check and reload commands that failed.", "resource", "command"),
+		commands: prometheus.NewSummaryVec(prometheus.SummaryOpts{Namespace: namespace, Name: "command_duration_seconds",
+			Help: "How long the check and reload commands ran."}, []string{"resource", "command"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "change_to_reload_seconds",
+			Help: "From the arrival of a change to the end of the reload that told the proxy.", Buckets: latencyBounds}),
+		resources: make(map[string]*record), backends: make(map[string]*counts), measured: make(map[string]bool),
 	}
-	return &Observer{diff: diff, records: map[string]*Record{}, backends: map[string]*BackendCounts{}}
+	for _, reason := range resyncReasons {
+		o.resyncs.WithLabelValues(reason)
+	}
+	return o
 }
 
-// Observe counts one event.
-func (o *Observer) Observe(ev engine.Event) {
+func (o *observer) collectors() []prometheus.Collector {
+	return []prometheus.Collector{o.events, o.resyncs, o.renders, o.failures, o.commands, o.latency}
+}
+
+// observe counts one event.
+func (o *observer) observe(ev engine.Event) {
 	diff := ""
-	if ev.Kind == engine.Installed && o.diff != nil && (ev.Before != nil || ev.After != nil) && !bytes.Equal(ev.Before, ev.After) {
-		diff = o.diff(ev.Before, ev.After, ev.Public)
+	if ev.Kind == engine.Installed && (ev.Before != nil || ev.After != nil) && !bytes.Equal(ev.Before, ev.After) {
+		diff = o.changeText(ev.Before, ev.After, ev.Public) // outside the lock: it takes long
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if ev.Resource != "" {
-		o.observeResource(ev, diff)
-		return
-	}
-	b := o.backends[ev.Backend]
-	if b == nil {
-		b = &BackendCounts{Resyncs: map[string]int{}}
-		o.backends[ev.Backend] = b
-	}
+	name := label(ev.Resource)
 	switch ev.Kind {
 	case engine.Received:
-		b.Events += ev.Count
+		o.events.Add(float64(ev.Count))
+		o.backend(ev.Backend).events += ev.Count
 	case engine.Resynced:
-		b.Resyncs[ev.Reason]++
-	}
-}
-
-func (o *Observer) observeResource(ev engine.Event, diff string) {
-	r := o.records[ev.Resource]
-	if r == nil {
-		r = &Record{}
-		o.records[ev.Resource] = r
-	}
-	switch ev.Kind {
+		o.resyncs.WithLabelValues(ev.Reason).Inc()
+		o.backend(ev.Backend).resyncs[ev.Reason]++
 	case engine.Rendered:
-		r.Renders++
+		result := "success"
 		if ev.Err != nil {
-			r.RenderFailures++
+			result = "failure"
 		}
+		o.renders.WithLabelValues(name, result).Inc()
 	case engine.Checked:
-		r.Check.add(ev)
-	case engine.Installed:
-		r.Change = LastChange{ev.Time, ev.New, diff}
+		o.ran(ev, "check", &o.resource(ev.Resource).check)
 	case engine.Reloaded:
-		r.Reload.add(ev)
+		o.ran(ev, "reload", &o.resource(ev.Resource).reload)
 		if ev.Latency > 0 {
-			o.latency.Count++
-			o.latency.Sum += ev.Latency
-			for i, bound := range latencyBounds {
-				if ev.Latency <= bound {
-					o.buckets[i]++
-					break
-				}
-			}
+			o.latency.Observe(ev.Latency.Seconds())
 		}
+	case engine.Installed:
+		o.resource(ev.Resource).change = change{ev.Time, ev.New, diff}
 	}
 }
 
-// Watched is an engine and what was observed of it.
-type Watched struct {
-	*engine.Engine
-	Seen *Observer
+func (o *observer) ran(ev engine.Event, command string, r *runs) {
+	r.count++
+	r.at, r.took, r.failed = ev.Time, ev.Took, ev.Err != nil
+	o.commands.WithLabelValues(label(ev.Resource), command).Observe(ev.Took.Seconds())
+	if ev.Err != nil {
+		r.failures++
+		o.failures.WithLabelValues(label(ev.Resource), command).Inc()
+	}
 }
 
-// Records returns what happened to each resource of now, by name.
-func (w Watched) Records() map[string]Record {
-	status := w.Status()
-	w.Seen.mu.Lock()
-	defer w.Seen.mu.Unlock()
-	records := make(map[string]Record, len(status.Resources))
-	for _, r := range status.Resources {
+func (o *observer) resource(name string) *record {
+	if o.resources[name] == nil {
+		o.resources[name] = &record{}
+	}
+	return o.resources[name]
+}
+
+func (o *observer) backend(name string) *counts {
+	if o.backends[name] == nil {
+		o.backends[name] = &counts{resyncs: make(map[string]int)}
+	}
+	return o.backends[name]
+}
+
+// measure makes the counters of each resource, with 0, so that the first
+// increase is one, and forgets those of resources that are gone.
+func (o *observer) measure(resources []engine.ResourceStatus) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	present := make(map[string]bool)
+	for _, r := range resources {
+		present[r.Name] = true
 		if r.Dest == "" {
 			continue
 		}
-		var record Record
-		if seen := w.Seen.records[r.Name]; seen != nil {
-			record = *seen
+		o.measured[r.Name] = true
+		o.renders.WithLabelValues(label(r.Name), "success")
+		o.renders.WithLabelValues(label(r.Name), "failure")
+		for command, has := range map[string]bool{"check": r.Checks, "reload": r.Reloads} {
+			if has {
+				o.commands.WithLabelValues(label(r.Name), command)
+				o.failures.WithLabelValues(label(r.Name), command)
+			}
 		}
-		record.LastSuccess, record.Check.Defined, record.Reload.Defined = r.LastSuccess, r.Checks, r.Reloads
-		records[r.Name] = record
 	}
-	// What is gone for good is forgotten.
-	maps.DeleteFunc(w.Seen.records, func(name string, _ *Record) bool { _, is := records[name]; return !is })
-	return records
+	for name := range o.measured {
+		if present[name] {
+			continue
+		}
+		gone := prometheus.Labels{"resource": label(name)}
+		o.renders.DeletePartialMatch(gone)
+		o.commands.DeletePartialMatch(gone)
+		o.failures.DeletePartialMatch(gone)
+		delete(o.measured, name)
+		delete(o.resources, name)
+	}
 }
 
-// Backends returns what came from each backend.
-func (w Watched) Backends() map[string]BackendCounts {
-	w.Seen.mu.Lock()
-	defer w.Seen.mu.Unlock()
-	all := make(map[string]BackendCounts, len(w.Seen.backends))
-	for name, b := range w.Seen.backends {
-		all[name] = BackendCounts{b.Events, maps.Clone(b.Resyncs)}
+// record returns what happened to a resource.
+func (o *observer) record(name string) record {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if r := o.resources[name]; r != nil {
+		return *r
 	}
-	return all
+	return record{}
 }
 
-// Latency returns how long it took to tell the proxies of changes.
-func (w Watched) Latency() Latency {
-	w.Seen.mu.Lock()
-	defer w.Seen.mu.Unlock()
-	l := w.Seen.latency
-	l.Within = make(map[time.Duration]int, len(latencyBounds))
-	sum := 0
-	for i, bound := range latencyBounds {
-		sum += w.Seen.buckets[i]
-		l.Within[bound] = sum
+// counts returns what came from a backend.
+func (o *observer) counts(name string) counts {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if b := o.backends[name]; b != nil {
+		return counts{b.events, maps.Clone(b.resyncs)}
 	}
-	return l
+	return counts{}
 }
 
-// revisionOf returns the revision that is the end of etcd's versions, or 0.
-func revisionOf(v backends.Version) int64 {
-	_, text, _ := strings.Cut(string(v), "/")
-	revision, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return revision
-}
+// label makes the name of a resource fit for a label: a file may have any name.
+func label(name string) string { return strings.ToValidUTF8(name, "?") }

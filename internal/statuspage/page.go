@@ -63,6 +63,7 @@ type pageResource struct {
 	State, Class        string
 	Error               string
 	LastSuccess         instant
+	NextAttempt         instant // after a failure
 	Changed             instant
 	ChangedHow          string
 	DiffLines           []diffLine
@@ -80,7 +81,7 @@ type pageRuns struct {
 
 type pageBackend struct {
 	Name, State, Class, Error string
-	Since                     instant
+	Since, Heard              instant
 	Revision                  int64
 	Events                    int
 	Resyncs                   string
@@ -97,19 +98,19 @@ type instant struct {
 
 func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	status, records := m.engine.Status(), m.engine.Records()
+	status := m.engine.Status()
 	now := m.now()
 	p := page{
 		At: now.Format("15:04:05 MST, 2 January 2006"), Host: report.Printable(m.host), Version: report.Printable(m.build.version),
 		Refresh: refresh(query), Toggle: toggle(query), Reasons: report.Troubles(status),
 		Starting: len(status.Backends) == 0,
 	}
-	seen, counts := m.clusters(), m.engine.Backends()
+	seen := m.clusters()
 	p.Clusters = newPageClusters(seen.clusters, query, now)
-	p.Resources = newPageResources(status.Resources, records, query.Get("resource"), now)
+	p.Resources = m.newPageResources(status.Resources, query.Get("resource"), now)
 	p.Chosen = query.Get("cluster") != "" || query.Get("resource") != ""
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
-		p.Backends = append(p.Backends, newPageBackend(name, status.Backends[name], counts[name], now))
+		p.Backends = append(p.Backends, newPageBackend(name, status.Backends[name], m.seen.counts(name), now))
 	}
 	p.Headline = headline(&p)
 	var out bytes.Buffer
@@ -177,14 +178,14 @@ func headline(p *page) report.Remark {
 }
 
 // newPageResources shows the resource of a name and no other if there is one.
-func newPageResources(results []engine.ResourceStatus, records map[string]Record, chosen string, now time.Time) pageResources {
+func (m *monitor) newPageResources(results []engine.ResourceStatus, chosen string, now time.Time) pageResources {
 	p := pageResources{Count: len(results)}
 	isChosen := func(r engine.ResourceStatus) bool { return r.Name == chosen }
 	if chosen != "" && slices.ContainsFunc(results, isChosen) {
 		results = slices.DeleteFunc(slices.Clone(results), func(r engine.ResourceStatus) bool { return !isChosen(r) })
 	}
 	for _, r := range results {
-		v := newPageResource(r, records[r.Name], now)
+		v := newPageResource(r, m.seen.record(r.Name), now)
 		if len(results) <= resourcesInFull || v.Class != "ok" && len(p.Full) < resourcesInFull {
 			p.Full = append(p.Full, v)
 		} else {
@@ -194,47 +195,47 @@ func newPageResources(results []engine.ResourceStatus, records map[string]Record
 	return p
 }
 
-func newPageResource(r engine.ResourceStatus, record Record, now time.Time) pageResource {
+func newPageResource(r engine.ResourceStatus, seen record, now time.Time) pageResource {
 	v := pageResource{Name: report.Printable(r.Name), File: report.Printable(r.File), Dest: report.Printable(r.Dest), Error: report.Printable(errorText(r.Err))}
 	state := report.State(&r)
 	v.State, v.Class = state.Text, state.Level.String()
 	if r.Dest == "" {
-		return v // broken: the record is that of the version before it
+		return v // broken: what was seen is of the version before it
 	}
-	v.LastSuccess = newInstant(record.LastSuccess, now)
-	v.Check, v.Reload = newPageRuns(record.Check, now), newPageRuns(record.Reload, now)
-	change := record.Change
-	v.Changed = newInstant(change.At, now)
-	if change.New {
+	v.LastSuccess, v.NextAttempt = newInstant(r.LastSuccess, now), newInstant(r.NextAttempt, now)
+	v.Check, v.Reload = newPageRuns(r.Checks, seen.check, now), newPageRuns(r.Reloads, seen.reload, now)
+	change := seen.change
+	v.Changed = newInstant(change.at, now)
+	if change.new {
 		v.ChangedHow = "the file is new"
 	}
 	switch {
-	case change.At.IsZero() || change.Diff == "":
-	case strings.HasPrefix(change.Diff, diffBegin):
-		v.DiffSummary = lineCount(change.Diff)
-		v.DiffLines = diffLines(change.Diff)
+	case change.at.IsZero() || change.diff == "":
+	case strings.HasPrefix(change.diff, diffBegin):
+		v.DiffSummary = lineCount(change.diff)
+		v.DiffLines = diffLines(change.diff)
 	default:
-		v.NoDiff = report.Printable(change.Diff)
+		v.NoDiff = report.Printable(change.diff)
 	}
 	return v
 }
 
-func newPageRuns(r Runs, now time.Time) pageRuns {
-	v := pageRuns{Defined: r.Defined || r.Count > 0, Last: newInstant(r.Last, now), Failed: r.LastFailed}
-	if r.Count == 0 {
+func newPageRuns(has bool, r runs, now time.Time) pageRuns {
+	v := pageRuns{Defined: has || r.count > 0, Last: newInstant(r.at, now), Failed: r.failed}
+	if r.count == 0 {
 		return v
 	}
-	v.Took = "took " + report.Duration(r.LastTook)
-	v.Counts = fmt.Sprintf("%d failed of %d", r.Failures, r.Count)
-	if r.Failures == 0 {
-		v.Counts = fmt.Sprintf("none failed of %d", r.Count)
+	v.Took = "took " + report.Duration(r.took)
+	v.Counts = fmt.Sprintf("%d failed of %d", r.failures, r.count)
+	if r.failures == 0 {
+		v.Counts = fmt.Sprintf("none failed of %d", r.count)
 	}
 	return v
 }
 
-func newPageBackend(name string, b engine.BackendStatus, counts BackendCounts, now time.Time) pageBackend {
+func newPageBackend(name string, b engine.BackendStatus, counts counts, now time.Time) pageBackend {
 	v := pageBackend{
-		Name: report.Printable(name), Error: report.Printable(errorText(b.Err)), Since: newInstant(b.Since, now), Revision: revisionOf(b.Version), Events: counts.Events,
+		Name: report.Printable(name), Error: report.Printable(errorText(b.Err)), Since: newInstant(b.Since, now), Heard: newInstant(b.LastHeard, now), Revision: revisionOf(b.Version), Events: counts.events,
 	}
 	switch {
 	case b.Connected:
@@ -245,8 +246,8 @@ func newPageBackend(name string, b engine.BackendStatus, counts BackendCounts, n
 		v.State, v.Class = "away", "bad"
 	}
 	var resyncs []string
-	for _, reason := range slices.Sorted(maps.Keys(counts.Resyncs)) {
-		resyncs = append(resyncs, fmt.Sprintf("%d %s", counts.Resyncs[reason], reason))
+	for _, reason := range slices.Sorted(maps.Keys(counts.resyncs)) {
+		resyncs = append(resyncs, fmt.Sprintf("%d %s", counts.resyncs[reason], reason))
 	}
 	v.Resyncs = strings.Join(resyncs, ", ")
 	return v

@@ -151,7 +151,8 @@ func TestHostilePage(t *testing.T) {
 	told.status.Resources = append(told.status.Resources, engine.ResourceStatus{
 		Name: evil, File: evil, Dest: evil, State: engine.Failed, Err: fmt.Errorf("%s", evil),
 	})
-	told.records[evil] = Record{Change: LastChange{At: noon, Diff: "@@ @@\n+" + evil}}
+	told.events = append(told.events, engine.Event{Kind: engine.Installed, Resource: evil, Time: noon, After: []byte("@@ @@\n+" + evil)},
+		engine.Event{Kind: engine.Reloaded, Resource: evil})
 	m := newTestMonitor(told)
 	m.host = evil
 	text, elements := readPage(t, m, "?cluster="+"%22%3E%3Cscript%3E&refresh=%22%3E%3Cscript%3E")
@@ -195,11 +196,13 @@ func TestPageOfManyClusters(t *testing.T) {
 }
 
 func TestPageOfManyResources(t *testing.T) {
-	told := &toldEngine{status: engine.Status{Backends: connected()}, records: map[string]Record{}}
+	told := &toldEngine{status: engine.Status{Backends: connected()}}
 	for i := range 30 {
 		name := fmt.Sprintf("r%02d", i)
 		told.status.Resources = append(told.status.Resources, engine.ResourceStatus{Name: name, File: name, Dest: "/etc/" + name, State: engine.InSync})
-		told.records[name] = Record{Change: LastChange{At: noon.Add(-5 * time.Minute)}, Reload: Runs{Count: 1, Last: noon.Add(-time.Minute)}}
+		told.events = append(told.events,
+			engine.Event{Kind: engine.Installed, Resource: name, Time: noon.Add(-5 * time.Minute)},
+			engine.Event{Kind: engine.Reloaded, Resource: name, Time: noon.Add(-time.Minute)})
 	}
 	told.status.Resources[17].State, told.status.Resources[17].Err = engine.Held, errors.New("no primary")
 	text, _ := readPage(t, newTestMonitor(told), "")
@@ -295,7 +298,7 @@ func TestStatusJSON(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	want := map[string]any{
-		"name": "good", "file": "conf.d/good.toml", "dest": "/etc/good", "state": "in sync", "error": "", "reload_owed": false,
+		"name": "good", "file": "conf.d/good.toml", "dest": "/etc/good", "state": "in sync", "error": "", "reload_owed": false, "next_attempt": nil,
 		"last_success": "2026-07-14T11:59:58.5Z",
 		"last_change":  map[string]any{"at": "2026-07-14T10:30:00Z", "new": false, "diff": "@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n"},
 		"check":        map[string]any{"runs": 4.0, "failures": 1.0, "last": "2026-07-14T10:30:00Z", "last_seconds": 0.25, "last_failed": false},

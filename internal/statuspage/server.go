@@ -35,23 +35,22 @@ const (
 )
 
 // Engine is what the server looks at. Its methods may be called by several
-// goroutines.
+// goroutines and do not block.
 type Engine interface {
 	Status() engine.Status
+	// Stalled returns the workers that showed no sign of life since that time,
+	// and asks for the next sign.
 	Stalled(since time.Time) []string
-	Records() map[string]Record
-	Latency() Latency
-	Backends() map[string]BackendCounts
 	Keys() []engine.Keys
 }
 
-var _ Engine = Watched{}
+var _ Engine = (*engine.Engine)(nil)
 
-// Server answers requests about an engine.
+// Server answers requests about an engine whose events it observes.
 type Server struct {
-	monitor  *monitor
+	address  string // that was asked for
 	listener net.Listener
-	handler  http.Handler
+	seen     *observer
 	log      *slog.Logger
 }
 
@@ -75,18 +74,12 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // New returns a server for requests to l, which listens on address.
-func New(engine Engine, address string, l net.Listener, log *slog.Logger) *Server {
-	m := newMonitor(engine)
-	return &Server{monitor: m, listener: l, handler: newHandler(m, address, l.Addr(), log), log: log}
+func New(address string, l net.Listener, log *slog.Logger) *Server {
+	return &Server{address, l, newObserver(changeText(isLoopback(l.Addr()))), log}
 }
 
-// Listener returns the listener of a server, nil for no server.
-func (s *Server) Listener() net.Listener {
-	if s == nil {
-		return nil
-	}
-	return s.listener
-}
+// Observe counts an event. It may be called by several goroutines.
+func (s *Server) Observe(ev engine.Event) { s.seen.observe(ev) }
 
 // isLoopback tells whether only this host can reach the address.
 func isLoopback(addr net.Addr) bool {
@@ -94,14 +87,18 @@ func isLoopback(addr net.Addr) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// Serve answers requests until ctx is done. Then what is being answered may be
-// finished within a short time, and nothing is left when it returns.
-func (s *Server) Serve(ctx context.Context) {
+// Serve answers requests about e until ctx is done. Then what is being answered
+// may be finished within a short time, and nothing is left when it returns.
+func (s *Server) Serve(ctx context.Context, e Engine) {
+	s.serve(ctx, newHandler(newMonitor(e, s.seen), s.address, s.listener.Addr(), s.log))
+}
+
+func (s *Server) serve(ctx context.Context, handler http.Handler) {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	open := connections{max: maxConnections, since: make(map[net.Conn]time.Time)}
 	server := &http.Server{
-		Handler:           s.handler,
+		Handler:           handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

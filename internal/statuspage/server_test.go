@@ -19,27 +19,14 @@ import (
 
 // toldEngine says what a test wants it to say.
 type toldEngine struct {
-	status  engine.Status
-	records map[string]Record
-	latency Latency
-	keys    []engine.Keys
-	stuck   func(since time.Time) []string
-	asked   int // for keys
+	status engine.Status
+	events []engine.Event // that were observed
+	keys   []engine.Keys
+	stuck  func(since time.Time) []string
+	asked  int // for keys
 }
 
-func (f *toldEngine) Status() engine.Status      { return f.status }
-func (f *toldEngine) Records() map[string]Record { return f.records }
-func (f *toldEngine) Latency() Latency           { return f.latency }
-
-func (f *toldEngine) Backends() map[string]BackendCounts {
-	counts := map[string]BackendCounts{}
-	for name := range f.status.Backends {
-		if name == "etcd http://10.0.0.9:2379" {
-			counts[name] = BackendCounts{Events: 7, Resyncs: map[string]int{"replaced": 2}}
-		}
-	}
-	return counts
-}
+func (f *toldEngine) Status() engine.Status { return f.status }
 
 func (f *toldEngine) Keys() []engine.Keys {
 	f.asked++
@@ -58,9 +45,13 @@ var quiet = slog.New(slog.DiscardHandler)
 // noon is when the pages of the tests are made.
 var noon = time.Date(2026, 7, 14, 12, 0, 0, 0, time.UTC)
 
-func newTestMonitor(seen Engine) *monitor {
+func newTestMonitor(told *toldEngine) *monitor {
+	seen := newObserver(func(_, now []byte, _ bool) string { return string(now) })
+	for _, ev := range told.events {
+		seen.observe(ev)
+	}
 	return &monitor{
-		engine: seen, build: build{"v1.2.3", "abc", "go1.26"}, host: "proxy1",
+		engine: told, seen: seen, build: build{"v1.2.3", "abc", "go1.26"}, host: "proxy1",
 		now: func() time.Time { return noon }, aliveWithin: 50 * time.Millisecond,
 	}
 }
@@ -235,7 +226,7 @@ func TestServeEnds(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		(&Server{monitor: m, listener: l, handler: newHandler(m, "", l.Addr(), quiet), log: quiet}).Serve(ctx)
+		New("", l, quiet).serve(ctx, newHandler(m, "", l.Addr(), quiet))
 	}()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -302,7 +293,7 @@ func serve(t *testing.T, seen Engine) string {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var served sync.WaitGroup
-	served.Go(func() { New(seen, "127.0.0.1:0", l, quiet).Serve(ctx) })
+	served.Go(func() { New("127.0.0.1:0", l, quiet).Serve(ctx, seen) })
 	t.Cleanup(func() {
 		cancel()
 		served.Wait()
