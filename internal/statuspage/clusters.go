@@ -11,6 +11,7 @@ import (
 	"pc4patroni/funcs"
 	"pc4patroni/funcs/patroni"
 	"pc4patroni/internal/report"
+	"pc4patroni/resource/engine"
 )
 
 const (
@@ -75,6 +76,7 @@ type pageClusters struct {
 type pageCluster struct {
 	report.Cluster
 	Backend string       // "" if there is only one
+	AsOf    string       // when its backend was last heard, if that is away
 	Link    template.URL // to this cluster alone
 	Running int          // members
 	Lag     string       // the largest of those that run; "" without a leader
@@ -82,12 +84,15 @@ type pageCluster struct {
 }
 
 // newPageClusters shows the cluster that the query names, if there is one.
-func newPageClusters(clusters []located, query url.Values, now time.Time) pageClusters {
+func newPageClusters(clusters []located, stores map[string]engine.BackendStatus, query url.Values, now time.Time) pageClusters {
 	var v pageClusters
 	var all, chosen []pageCluster
 	for _, c := range clusters {
 		several := slices.ContainsFunc(clusters, func(other located) bool { return other.backend != c.backend })
 		for _, shown := range newPageCluster(c, several, now) {
+			if b := stores[c.backend]; b.Err != nil && !b.Connected && !b.LastHeard.IsZero() {
+				shown.AsOf = newInstant(b.LastHeard, now).Words
+			}
 			all = append(all, shown)
 			if shown.Path == query.Get("cluster") && (!query.Has("backend") || query.Get("backend") == c.backend) {
 				chosen = append(chosen, shown)

@@ -106,7 +106,7 @@ func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 		Starting: len(status.Backends) == 0,
 	}
 	seen := m.clusters()
-	p.Clusters = newPageClusters(seen.clusters, query, now)
+	p.Clusters = newPageClusters(seen.clusters, status.Backends, query, now)
 	p.Resources = m.newPageResources(status.Resources, query.Get("resource"), now)
 	p.Chosen = query.Get("cluster") != "" || query.Get("resource") != ""
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {

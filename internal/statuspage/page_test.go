@@ -243,6 +243,15 @@ func TestLinksKeepTheChoice(t *testing.T) {
 	}
 }
 
+// TestClustersOfAnAbsentBackend: what was last known is not shown as if it were
+// known now.
+func TestClustersOfAnAbsentBackend(t *testing.T) {
+	away := map[string]engine.BackendStatus{"etcd a": {Err: errors.New("refused"), Since: noon.Add(-time.Minute), LastHeard: noon.Add(-2 * time.Minute)}}
+	text, _ := readPage(t, newTestMonitor(&toldEngine{status: engine.Status{Backends: away},
+		keys: []engine.Keys{{Resource: "a", Backend: "etcd a", Values: threeNodes("batman")}}}), "")
+	wantInOrder(t, text, "etcd a away since", "/service/batman", "as of 11:58:00: the backend is away", "Last heard|11:58:00")
+}
+
 // TestTwoStoresWithOnePath: two etcds may hold a cluster at the same path.
 func TestTwoStoresWithOnePath(t *testing.T) {
 	m := newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}, keys: []engine.Keys{
