@@ -6,10 +6,10 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aymanbagabas/go-udiff"
 
+	"pc4patroni/internal/report"
 	"pc4patroni/internal/terminal"
 	"pc4patroni/resource/engine"
 )
@@ -36,7 +36,7 @@ func printChange(w io.Writer, change *engine.Change, coloured bool) error {
 	}
 	switch {
 	case bytes.Equal(change.Old, change.Now) && !change.New:
-	case isText(change.Old) && isText(change.Now):
+	case report.IsText(change.Old) && report.IsText(change.Now):
 		b.WriteString(udiff.Unified(oldName, change.Dest, string(change.Old), string(change.Now)))
 	default:
 		fmt.Fprintf(&b, "Binary files %s and %s differ\n", oldName, change.Dest)
@@ -48,8 +48,6 @@ func printChange(w io.Writer, change *engine.Change, coloured bool) error {
 	_, err := io.WriteString(w, text)
 	return err
 }
-
-func isText(data []byte) bool { return utf8.Valid(data) && !bytes.ContainsRune(data, 0) }
 
 // colour styles the lines of a diff, as git does, for a terminal. What could
 // act on the terminal is made visible.

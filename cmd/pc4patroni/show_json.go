@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 
@@ -128,17 +127,8 @@ func memberName(m *patroni.Member) *string {
 
 // lineChanges counts the lines that a diff would show.
 func lineChanges(change *engine.Change) (removed, added int) {
-	if !isText(change.Old) || !isText(change.Now) {
+	if !report.IsText(change.Old) || !report.IsText(change.Now) {
 		return 0, 0
 	}
-	_, hunks, _ := strings.Cut(udiff.Unified("", "", string(change.Old), string(change.Now)), "\n@@")
-	for line := range strings.Lines(hunks) {
-		switch line[0] {
-		case '-':
-			removed++
-		case '+':
-			added++
-		}
-	}
-	return removed, added
+	return report.LineChanges(udiff.Unified("", "", string(change.Old), string(change.Now)))
 }

@@ -1,12 +1,12 @@
 package statuspage
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aymanbagabas/go-udiff"
+
+	"pc4patroni/internal/report"
 )
 
 const (
@@ -23,7 +23,7 @@ const diffBegin = "@@"
 // host may read, and only for a page that nobody else can reach.
 func changeText(loopback bool) func(old, now []byte, public bool) string {
 	return func(old, now []byte, public bool) string {
-		if !isText(old) || !isText(now) {
+		if !report.IsText(old) || !report.IsText(now) {
 			return "not shown: the file is not text"
 		}
 		before := string(old)
@@ -46,15 +46,7 @@ func changeText(loopback bool) func(old, now []byte, public bool) string {
 
 // lineCount says how many lines a diff adds and removes.
 func lineCount(unified string) string {
-	var added, removed int
-	for line := range strings.Lines(unified) {
-		switch line[0] {
-		case '+':
-			added++
-		case '-':
-			removed++
-		}
-	}
+	removed, added := report.LineChanges(unified)
 	return fmt.Sprintf("lines added: %d, removed: %d", added, removed)
 }
 
@@ -70,5 +62,3 @@ func shorten(unified string) string {
 	// A copy, so that the rest is not kept with it.
 	return fmt.Sprintf("%s... and %d lines more\n", unified[:cut], strings.Count(unified[cut:], "\n"))
 }
-
-func isText(data []byte) bool { return utf8.Valid(data) && !bytes.ContainsRune(data, 0) }
