@@ -228,6 +228,14 @@ func comparePaused(t *testing.T, c *cluster, s *sampler, found differences) {
 		// Cloned anew, because whether pg_rewind is enough depends on what was written. The
 		// base backup begins with a checkpoint, which must not be spread over minutes.
 		c.sql(t, p.PG, "checkpoint")
+		// Not before Patroni has demoted it: 3.0.2 would start PostgreSQL in a directory that
+		// it is just removing, and wait for it for good.
+		proctest.Eventually(t, 40*time.Second, "the second primary is demoted and runs", func() error {
+			if value := c.key(t, "members/"+byHand.Name); !runningReplica.MatchString(value) {
+				return fmt.Errorf("it is %s", value)
+			}
+			return nil
+		})
 		proctest.Eventually(t, 20*time.Second, "the second primary is cloned anew", func() error {
 			if got := byHand.ask(t.Context(), "POST", "/reinitialize", `{"force": true}`); !got.yes() {
 				return fmt.Errorf("POST /reinitialize: status %d", got.Code)

@@ -175,8 +175,9 @@ func (n *node) rest(t *testing.T, path string) (int, error) {
 
 // Patroni before 4.0 calls the primary master.
 var (
-	primaryRole = regexp.MustCompile(`"role":"(master|primary)"`)
-	replicaRole = regexp.MustCompile(`"role":"replica"`)
+	primaryRole    = regexp.MustCompile(`"role":"(master|primary)"`)
+	runningReplica = regexp.MustCompile(`"state":"running","role":"replica"`)
+	replicaRole    = regexp.MustCompile(`"role":"replica"`)
 )
 
 // awaitHealthy waits for one writable primary and replicas that stream from it.
