@@ -1,5 +1,20 @@
 package config
 
+import (
+	"flag"
+	"fmt"
+)
+
+// confdName is the name by which the program is confd for etcd and files: it
+// reads confd's files and variables, and takes the command lines of both confd
+// and its fork abtreece/confd.
+const confdName = "confd"
+
+func (inv Invocation) calledConfd() bool { return inv.Name == confdName }
+
+// confdPrefix begins the names of confd's variables in the environment.
+const confdPrefix = "CONFD_"
+
 // noEffect are options that a version of confd has or had and that mean
 // nothing here, with what a user who moves from confd is to do about each. In
 // a configuration file they are a warning, on the command line an error.
@@ -20,9 +35,93 @@ var noEffect = map[string]string{
 	"quiet":          "has no effect: set log-level to error",
 	"filter":         "has no effect: name every snapshot with file",
 	"secret-keyring": "has no effect: encrypted values are not decrypted; keep secrets in files that the proxy includes",
+
+	"acm-export-private-key":       forOtherBackend,
+	"secretsmanager-no-flatten":    forOtherBackend,
+	"secretsmanager-version-stage": forOtherBackend,
+	"mock-data":                    "has no effect: render a snapshot with -noop -file FILE",
+	"preflight":                    "has no effect: -dump - shows whether the backend can be read, -noop what would be written",
+	"resource":                     "has no effect: -check reads every resource",
+	"shutdown-cleanup":             "has no effect: nothing is left to clean up",
+
+	"batch-interval":        "has no effect: changes that come together are applied together",
+	"color":                 "has no effect: the diff is coloured at a terminal",
+	"debounce":              "has no effect: changes that come together are applied together",
+	"diff":                  "has no effect: -noop always prints a diff",
+	"diff-context":          "has no effect: the diff has three lines of context",
+	"template-cache":        "has no effect: templates are read once",
+	"template-cache-policy": "has no effect: templates are read once",
+	"template-cache-size":   "has no effect: templates are read once",
+}
+
+// dispensable are the flags among noEffect without which the result is the
+// same. Called confd they are a warning on the command line, too.
+var dispensable = map[string]kind{
+	"batch-interval":        aString,
+	"color":                 aBool,
+	"debounce":              aString,
+	"diff":                  aBool,
+	"diff-context":          aString,
+	"template-cache":        aBool,
+	"template-cache-policy": aString,
+	"template-cache-size":   aString,
+}
+
+// confdFlags are the fork's names for flags of ours.
+var confdFlags = map[string]string{
+	"n":            "node",
+	"check-config": "check",
+	"validate":     "check",
 }
 
 const forOtherBackend = "has no effect: it belongs to a backend other than etcd and file"
+
+// addConfdFlags declares the flags that only confd's command line has.
+func (line *commandLine) addConfdFlags(set *flag.FlagSet, valueErr *error) {
+	for name, ours := range confdFlags {
+		set.Var(&flagValue{optionByKey(ours), &line.assigned, valueErr}, name, "")
+	}
+	for name, kind := range dispensable {
+		set.Var(&droppedFlag{name, kind, &line.warnings}, name, "")
+	}
+}
+
+// droppedFlag is a flag that leaves nothing but a warning.
+type droppedFlag struct {
+	name     string
+	kind     kind
+	warnings *[]string
+}
+
+func (d *droppedFlag) String() string { return "" }
+
+func (d *droppedFlag) IsBoolFlag() bool { return d.kind == aBool }
+
+func (d *droppedFlag) Set(string) error {
+	*d.warnings = append(*d.warnings, fmt.Sprintf("flag -%s %s", d.name, noEffect[d.name]))
+	return nil
+}
+
+// putSubcommand tells whether the argument is a subcommand of abtreece/confd
+// that names a backend of ours, and takes it.
+func (line *commandLine) putSubcommand(arg string) bool {
+	backend := optionByKey("backend")
+	if arg == "" || backend.set(&Settings{}, arg) != nil {
+		return false
+	}
+	line.assigned = append(line.assigned, assignment{backend, arg})
+	line.subcommand = true
+	return true
+}
+
+// prefixWarning says where the prefix is not joined as abtreece/confd does it.
+// Who calls a subcommand comes from there.
+func (line *commandLine) prefixWarning(s *Settings) []string {
+	if !line.subcommand || s.Prefix == "" {
+		return nil
+	}
+	return []string{"prefix replaces the prefix of every resource, as in confd; abtreece/confd puts it in front of theirs"}
+}
 
 // meant are flags that people type for ours.
 var meant = map[string]string{

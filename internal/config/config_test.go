@@ -187,7 +187,7 @@ func TestEverySource(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compare("flag", flags)
+			compare("flag", flags.assigned)
 			for _, name := range append([]string{o.variable()}, o.vars...) {
 				variables, _, err := Invocation{Environ: []string{name + "=" + value(o)}}.readEnvironment()
 				if err != nil {

@@ -22,8 +22,13 @@ func (inv Invocation) readEnvironment() (found []assignment, warnings []string, 
 			}
 			continue
 		}
-		known = append(known, strings.TrimPrefix(o.variable(), variablePrefix))
-		for _, name := range append(slices.Clone(o.vars), o.variable()) {
+		suffix := strings.TrimPrefix(o.variable(), variablePrefix)
+		known = append(known, suffix)
+		names := slices.Clone(o.vars)
+		if inv.calledConfd() {
+			names = append(names, confdPrefix+suffix)
+		}
+		for _, name := range append(names, o.variable()) {
 			text := inv.Getenv(name)
 			if text == "" {
 				continue
@@ -37,17 +42,32 @@ func (inv Invocation) readEnvironment() (found []assignment, warnings []string, 
 			found = append(found, assignment{o, text})
 		}
 	}
+	warnings = append(warnings, inv.unknownVariables(variablePrefix, known)...)
+	if inv.calledConfd() {
+		warnings = append(warnings, inv.unknownVariables(confdPrefix, append(known, "CLIENT_CAKEYS"))...)
+	}
+	return found, warnings, errors.Join(errs...)
+}
+
+// unknownVariables warns of variables that begin with prefix and go on with
+// none of the known names: those that mean nothing here, and those that are
+// near to a known one. Others are left alone: Kubernetes makes variables for a
+// service of our name.
+func (inv Invocation) unknownVariables(prefix string, known []string) (warnings []string) {
 	for _, entry := range inv.Environ {
-		name, _, _ := strings.Cut(entry, "=")
-		suffix, ours := strings.CutPrefix(name, variablePrefix)
+		name, value, _ := strings.Cut(entry, "=")
+		suffix, ours := strings.CutPrefix(name, prefix)
 		if !ours || slices.Contains(known, suffix) {
 			continue
 		}
-		// Names that are not near to ours are left alone: Kubernetes makes
-		// variables for a service that is called pc4patroni.
-		if near := nearest.To(suffix, slices.Values(known)); near != "" {
-			warnings = append(warnings, fmt.Sprintf("unknown environment variable %s (did you mean %q?)", name, variablePrefix+near))
+		why := noEffect[strings.ToLower(dashes(suffix))]
+		near := nearest.To(suffix, slices.Values(known))
+		switch {
+		case prefix == confdPrefix && why != "" && value != "":
+			warnings = append(warnings, fmt.Sprintf("environment variable %s %s", name, why))
+		case near != "":
+			warnings = append(warnings, fmt.Sprintf("unknown environment variable %s (did you mean %q?)", name, prefix+near))
 		}
 	}
-	return found, warnings, errors.Join(errs...)
+	return warnings
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"pc4patroni/internal/nearest"
@@ -31,22 +32,37 @@ func (v *flagValue) Set(text string) error {
 	return nil
 }
 
-// parseFlags returns what the command line assigns, in its order.
-func (inv Invocation) parseFlags() ([]assignment, error) {
-	var found []assignment
+// commandLine is what the command line says.
+type commandLine struct {
+	assigned   []assignment // in its order
+	subcommand bool         // of abtreece/confd, which names the backend
+	warnings   []string
+}
+
+// parseFlags reads the command line.
+func (inv Invocation) parseFlags() (*commandLine, error) {
+	line := &commandLine{}
 	var valueErr error
 	set := flag.NewFlagSet(inv.Name, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	set.Usage = func() {}
 	for i := range options {
-		set.Var(&flagValue{&options[i], &found, &valueErr}, options[i].name, options[i].help)
+		set.Var(&flagValue{&options[i], &line.assigned, &valueErr}, options[i].name, options[i].help)
+	}
+	if inv.calledConfd() {
+		line.addConfdFlags(set, &valueErr)
 	}
 	err := set.Parse(inv.Args)
+	if err == nil && inv.calledConfd() && !line.subcommand && line.putSubcommand(set.Arg(0)) {
+		err = set.Parse(set.Args()[1:])
+	}
 	switch {
 	case err == nil && set.NArg() == 0:
-		return found, nil
+		return line, nil
+	case err == nil && inv.calledConfd() && slices.Contains(otherBackends, set.Arg(0)):
+		return nil, usagef("%q is a backend that this program does not have: only etcd (API v3) and file are supported", set.Arg(0))
 	case err == nil:
-		return nil, unexpected(set.Arg(0), found)
+		return nil, unexpected(set.Arg(0), line.assigned)
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err
 	case valueErr != nil:

@@ -39,19 +39,21 @@ func usagef(format string, args ...any) error {
 // beside them, and flag.ErrHelp when help was asked for. A *UsageError is
 // about the command line.
 func (inv Invocation) Load() (*Settings, []string, error) {
-	flags, err := inv.parseFlags()
+	line, err := inv.parseFlags()
 	if err != nil {
 		return nil, nil, err
 	}
+	flags := line.assigned
 	// To tell the version nothing else needs to be right.
 	if s := inv.defaults().putAll(flags, fromFlag); s.version {
 		s.Mode = Version
 		return s, nil, nil
 	}
-	variables, warnings, err := inv.readEnvironment()
+	variables, more, err := inv.readEnvironment()
 	if err != nil {
 		return nil, nil, err
 	}
+	warnings := append(line.warnings, more...)
 
 	s := inv.defaults()
 	path, given := s.ConfigFile, false
@@ -60,7 +62,7 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 			path, given = a.text, true
 		}
 	}
-	more, err := s.readFile(path, given)
+	more, err = s.readFile(path, given)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,7 +73,8 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, append(warnings, more...), nil
+	warnings = append(warnings, more...)
+	return s, append(warnings, line.prefixWarning(s)...), nil
 }
 
 // defaults returns the settings before anything was read. Called by the name
@@ -91,7 +94,7 @@ func (inv Invocation) defaults() *Settings {
 }
 
 func (inv Invocation) defaultOf(o *option) string {
-	if inv.Name == "confd" {
+	if inv.calledConfd() {
 		switch o.name {
 		case "confdir":
 			return "/etc/confd"
