@@ -1,9 +1,9 @@
-// Package file is a backend that reads keys from snapshot files. It is what a
-// newcomer runs first, and what CI and tests run on; see Parse for the forms.
+// Package file is a backend that reads keys from snapshot files: for a first
+// try without etcd, for CI and for tests. Parse documents the formats.
 //
-// Files are watched: a change of one is delivered as the difference to what was
-// read before. A file that cannot be read for the moment, because somebody is
-// writing it, leaves the keys as they were.
+// Watch polls the files and delivers the difference to what it read before. A
+// file that cannot be read, perhaps because somebody is writing it, leaves the
+// keys as they were.
 package file
 
 import (
@@ -24,19 +24,16 @@ import (
 
 var _ backends.Backend = (*Client)(nil)
 
-const (
-	// pollEvery is how often the files are read without being told of a change:
-	// some file systems tell nothing. It is also the sign of life.
-	pollEvery = 2 * time.Second
-	// settle is how long changes are collected, as an editor makes several.
-	settle = 20 * time.Millisecond
-)
+// pollEvery is how often the files are read to find changes, and the heartbeat.
+// Reading them is cheap, and it finds every way to replace a file: renames,
+// links, volumes of Kubernetes, and file systems that announce nothing.
+const pollEvery = 250 * time.Millisecond
 
 // Config says what to read.
 type Config struct {
-	// Files are the snapshots. Of a key that stands in several, the last wins.
+	// Files are the snapshots. If several have the same key, the last one wins.
 	Files []string
-	// Logger gets what Watch has to say; nil discards it.
+	// Logger gets what Watch logs; nil discards it.
 	Logger *slog.Logger
 }
 
@@ -44,7 +41,6 @@ type Config struct {
 type Client struct {
 	files []string
 	log   *slog.Logger
-	poll  time.Duration // pollEvery
 	life  context.Context
 	end   context.CancelCauseFunc
 }
@@ -60,7 +56,7 @@ func New(cfg Config) (*Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{files: slices.Clone(cfg.Files), log: log, poll: pollEvery}
+	c := &Client{files: slices.Clone(cfg.Files), log: log}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
@@ -71,7 +67,8 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// lasting is an error that time alone does not mend.
+// lasting makes an error wrap ErrDenied, as one that does not go away by itself,
+// without the words of ErrDenied.
 type lasting struct{ err error }
 
 func (e *lasting) Error() string { return e.err.Error() }
@@ -83,11 +80,11 @@ func (c *Client) Load(ctx context.Context, paths []string) ([]backends.Update, e
 	if err := cmp.Or(ctx.Err(), context.Cause(c.life)); err != nil {
 		return nil, err
 	}
-	var keys map[string]string
 	text, err := c.text()
-	if err == nil {
-		keys, err = c.parse(text)
+	if err != nil {
+		return nil, &lasting{err}
 	}
+	keys, err := c.parse(text)
 	if err != nil {
 		return nil, &lasting{err}
 	}
@@ -134,8 +131,8 @@ func state(path string, keys map[string]string) backends.Update {
 	return backends.Update{Path: path, Version: version(covered), Keys: covered}
 }
 
-// version is a digest of the keys. Files have no history, so all that can be
-// told of an older state is whether it is still the present one.
+// version is a digest of the keys. Files have no history: a version is either
+// the current one or unknown.
 func version(keys map[string]string) backends.Version {
 	hash := sha256.New()
 	for _, key := range slices.Sorted(maps.Keys(keys)) {

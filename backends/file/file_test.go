@@ -1,8 +1,8 @@
 package file
 
 import (
-	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -55,25 +55,24 @@ func TestParseRejects(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"empty", " \n", "x: the file is empty: a snapshot without keys is {}"},
 		{"syntax", "{\n\"/a\": \"secret\",\n\"/b\" 1}", "x: line 3, column 6: not JSON: invalid character '1' after object key"},
-		{"cut", "{\n\"/a\": \"secret\",\n", "x: line 3: the file ends in the middle of the object"},
-		{"two", "{}\n{}\n", "x: line 2: there is more after the end of the object: a snapshot is one object"},
+		{"cut", "{\n\"/a\": \"secret\",\n", "x: line 2, column 16: not JSON: unexpected end of JSON input"},
+		{"two", "{}\n{}\n", "x: line 2, column 1: not JSON: invalid character '{' after top-level value"},
 		{"array", "[\"secret\"]", "x: line 1: a snapshot is an object of keys and values, not an array"},
 		{"values", `{"/a": null, "/b": ["secret"], "/c": "fine"}`,
 			"x: line 1: key \"/a\": the value is null: write it as a string\nx: line 1: key \"/b\": the value is an array: write it as a string"},
-		{"twice", "{\"/a\": \"1\",\n\"a\": \"2\"}", `x: line 2: key "/a" is there twice, first on line 1: remove one`},
-		{"twice by levels", "{\"/a\": {\"b\": \"1\"},\n\"/a/b\": \"2\"}", `x: line 2: key "/a/b" is there twice, first on line 1: remove one`},
+		{"twice", "{\"/a\": \"1\",\n\"a\": \"2\"}", `x: line 2: key "/a" is there twice: remove one`},
+		{"twice by levels", "{\"/a\": {\"b\": \"1\"},\n\"/a/b\": \"2\"}", `x: line 2: key "/a/b" is there twice: remove one`},
 		{"twice in TOML", "'/a/b' = '1'\n['/a']\nb = '2'\n", `x: key "/a/b" is there twice: remove one`},
 		{"no name", `{"": "1"}`, `x: line 1: a key has no name`},
 		{"nested array", `{"/a": [[{"x": [1]}], 2], "/b": null}`,
 			"x: line 1: key \"/a\": the value is an array: write it as a string\nx: line 1: key \"/b\": the value is null: write it as a string"},
 		{"not UTF-8", "{\n\"/a\": \"secret\xff\"}", "x: line 2: not UTF-8: take the keys with etcdctl get --prefix -w json, which encodes such values"},
-		{"levels", strings.Repeat(`{"a":`, 200) + "1" + strings.Repeat("}", 200), "x: line 1: more than 100 levels"},
 		{"date", "'/a' = 2026-01-01\n", "x: key \"/a\": the value is a date: write it as a string"},
 		{"neither", "a\nsecret words\n", "x: line 1, column 2: neither JSON nor TOML (keys and text need quotes)"},
 		{"syntax further down", "{\n\"/a\": {\"b\": \"secret\"},\n\"/b\": tru}", "x: line 3, column 10: not JSON: invalid character '}' in literal true (expecting 'e')"},
-		{"part", `{"header":{"revision":9},"kvs":[],"more":true}`, "x: etcdctl printed a part of the keys only: call it without --limit"},
-		{"key", `{"header":{"revision":9},"kvs":[{"key":"?","value":""}]}`, "x: the key of entry 1 of kvs is not base64"},
-		{"value", `{"header":{"revision":9},"kvs":[{"key":"` + b64("/a") + `","value":"secret!"}]}`, `x: the value of key "/a" is not base64`},
+		{"part", `{"header":{"revision":9},"kvs":[],"more":true}`, "x: etcdctl printed only some of the keys: run it without --limit"},
+		{"key", `{"header":{"revision":9},"kvs":[{"key":"?","value":""}]}`, "x: not what etcdctl get -w json prints: kvs must be a list of keys and values in base64"},
+		{"value", `{"header":{"revision":9},"kvs":[{"key":"` + b64("/a") + `","value":"secret!"}]}`, "x: not what etcdctl get -w json prints: kvs must be a list of keys and values in base64"},
 	}
 	for _, tt := range tests {
 		_, err := Parse("x", []byte(tt.text))
@@ -95,39 +94,24 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		roundTrip(t, values)
+		// What -dump writes of them reads back the same.
+		for key, value := range values {
+			if !utf8.ValidString(key) || !utf8.ValidString(value) || !strings.HasPrefix(key, "/") {
+				return
+			}
+		}
+		dump, err := json.Marshal(values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := Parse("dump", dump)
+		if err != nil {
+			t.Fatalf("the dump cannot be read: %v\n%s", err, dump)
+		}
+		if diff := cmp.Diff(values, back); diff != "" {
+			t.Fatalf("-want +got:\n%s\n%s", diff, dump)
+		}
 	})
-}
-
-func roundTrip(t *testing.T, values map[string]string) {
-	t.Helper()
-	var out bytes.Buffer
-	if err := Write(&out, values); err != nil {
-		t.Fatal(err)
-	}
-	back, err := Parse("written", out.Bytes())
-	if err != nil {
-		t.Fatalf("what was written cannot be read: %v\n%s", err, out.String())
-	}
-	if diff := cmp.Diff(values, back); diff != "" {
-		t.Fatalf("round trip (-want +got):\n%s\n%s", diff, out.String())
-	}
-}
-
-func TestWrite(t *testing.T) {
-	var out bytes.Buffer
-	if err := Write(&out, map[string]string{"/b": "<&>\"\n", "/a": "1"}); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := out.String(), "{\n  \"/a\": \"1\",\n  \"/b\": \"<&>\\\"\\n\"\n}\n"; got != want {
-		t.Errorf("Write = %s, want %s", got, want)
-	}
-	for _, values := range []map[string]string{{}, {"/a": "\xff\xfe"}, {"/\xff": ""}, {"no slash": "x"}, {"/": ""}, {"/a/": "", "//b": ""}, {"/a": "é\u2028"}} {
-		roundTrip(t, values)
-	}
-	if !utf8.ValidString(out.String()) {
-		t.Error("what was written is not UTF-8")
-	}
 }
 
 func write(t *testing.T, path, text string) {

@@ -2,11 +2,9 @@ package file
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
@@ -18,14 +16,14 @@ import (
 )
 
 // Parse reads a snapshot: a JSON object or a TOML file of keys and values, or
-// what `etcdctl get --prefix PREFIX -w json` prints. Its content tells which;
+// the output of `etcdctl get --prefix PREFIX -w json`. The content tells which;
 // name serves in errors only, which never contain a value.
 //
 // A value is a string; a boolean, and in JSON a number, is taken as it is
 // written (TOML's numbers lose underscores and trailing zeros). A table or
 // object stands for a level of the key: {"/app": {"port": 1}} is /app/port. A
-// key without a leading slash gets one, except in etcdctl's answer, whose keys
-// are what they are. Other values, and a key that is there twice, are errors.
+// key without a leading slash gets one, except in etcdctl's output, whose keys
+// are taken as they are. Other values and duplicate keys are errors.
 func Parse(name string, data []byte) (map[string]string, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	trimmed := bytes.TrimSpace(data)
@@ -40,55 +38,131 @@ func Parse(name string, data []byte) (map[string]string, error) {
 	return parseTOML(name, data)
 }
 
-// isEtcdctl tells etcdctl's answer from a map of keys: by a header that knows a
-// revision, and by the absence of anything else than an answer has.
-func isEtcdctl(data []byte) bool {
-	var answer map[string]json.RawMessage
-	if json.Unmarshal(data, &answer) != nil {
-		return false
-	}
-	for field := range answer {
-		switch field {
-		case "header", "kvs", "more", "count":
-		default:
-			return false
-		}
-	}
-	var header map[string]json.RawMessage
-	if json.Unmarshal(answer["header"], &header) != nil {
-		return false
-	}
-	_, ok := header["revision"]
-	return ok
+// parser collects the keys of one snapshot and what is wrong with them.
+type parser struct {
+	name   string
+	json   []byte // the text; nil for TOML, whose keys have no known line
+	values map[string]string
+	errs   []error
 }
 
-func parseEtcdctl(name string, data []byte) (map[string]string, error) {
+// reject records an error at an offset of the JSON text.
+func (p *parser) reject(offset int, format string, args ...any) {
+	place := p.name
+	if p.json != nil {
+		place += fmt.Sprintf(": line %d", 1+bytes.Count(p.json[:offset], []byte("\n")))
+	}
+	p.errs = append(p.errs, fmt.Errorf("%s: %w", place, fmt.Errorf(format, args...)))
+}
+
+// key returns the full name of a key below parent, which is empty at the top.
+func (p *parser) key(parent, name string, offset int) string {
+	if name == "" {
+		p.reject(offset, "a key has no name")
+	}
+	if parent == "" && path.IsAbs(name) {
+		return name
+	}
+	return strings.TrimSuffix(parent, "/") + "/" + strings.TrimPrefix(name, "/")
+}
+
+func (p *parser) add(key, value string, offset int) {
+	if _, ok := p.values[key]; ok {
+		p.reject(offset, "key %q is there twice: remove one", key)
+	}
+	p.values[key] = value
+}
+
+// rejectValue records a value that no key can have.
+func (p *parser) rejectValue(key, what string, offset int) {
+	p.reject(offset, "key %q: the value is %s: write it as a string", key, what)
+}
+
+func (p *parser) result() (map[string]string, error) {
+	if len(p.errs) > 0 {
+		return nil, errors.Join(p.errs...)
+	}
+	return p.values, nil
+}
+
+func parseJSON(name string, data []byte) (map[string]string, error) {
+	line := 0
+	for text := range bytes.Lines(data) {
+		if line++; !utf8.Valid(text) {
+			return nil, fmt.Errorf("%s: line %d: not UTF-8: take the keys with etcdctl get --prefix -w json, which encodes such values", name, line)
+		}
+	}
+	var whole json.RawMessage
+	if err := json.Unmarshal(data, &whole); err != nil {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			before := data[:max(0, syntax.Offset-1)]
+			line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
+			return nil, fmt.Errorf("%s: line %d, column %d: not JSON: %w", name, line, column, err)
+		}
+		return nil, fmt.Errorf("%s: not JSON: %w", name, err)
+	}
+	if keys, ok, err := parseEtcdctl(name, data); ok {
+		return keys, err
+	}
+	p := &parser{name: name, json: data, values: map[string]string{}}
+	p.object("", data, 0)
+	return p.result()
+}
+
+// object adds the keys of a JSON object that begins at an offset. Reading token
+// by token, it sees duplicate keys, which encoding/json drops, and keeps numbers
+// as they are written. The text is known to be valid: decoding cannot fail.
+func (p *parser) object(parent string, text []byte, start int) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	_, _ = decoder.Token() // the brace
+	for decoder.More() {
+		token, _ := decoder.Token()
+		offset := start + int(decoder.InputOffset())
+		key := p.key(parent, token.(string), offset)
+		var value json.RawMessage
+		_ = decoder.Decode(&value)
+		switch value[0] {
+		case '{':
+			p.object(key, value, start+int(decoder.InputOffset())-len(value))
+		case '[':
+			p.rejectValue(key, "an array", offset)
+		case 'n':
+			p.rejectValue(key, "null", offset)
+		case '"':
+			var text string
+			_ = json.Unmarshal(value, &text)
+			p.add(key, text, offset)
+		default:
+			p.add(key, string(value), offset)
+		}
+	}
+}
+
+// parseEtcdctl tells etcdctl's output from a map of keys: it has a header with
+// a revision, and nothing but the fields of an answer.
+func parseEtcdctl(name string, data []byte) (values map[string]string, ok bool, err error) {
 	var answer struct {
-		KVs []struct {
-			Key   string `json:"key"`
-			Value string `json:"value"`
-		} `json:"kvs"`
-		More bool `json:"more"`
+		Header     map[string]json.RawMessage
+		More       bool
+		KVs, Count json.RawMessage
 	}
-	if err := json.Unmarshal(data, &answer); err != nil {
-		return nil, fmt.Errorf("%s: this is not what etcdctl get -w json prints", name)
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&answer) != nil || answer.Header["revision"] == nil {
+		return nil, false, nil
 	}
-	if answer.More {
-		return nil, fmt.Errorf("%s: etcdctl printed a part of the keys only: call it without --limit", name)
+	var kvs []struct{ Key, Value []byte } // base64 in JSON
+	switch {
+	case answer.More:
+		return nil, true, fmt.Errorf("%s: etcdctl printed only some of the keys: run it without --limit", name)
+	case answer.KVs != nil && json.Unmarshal(answer.KVs, &kvs) != nil:
+		return nil, true, fmt.Errorf("%s: not what etcdctl get -w json prints: kvs must be a list of keys and values in base64", name)
 	}
-	values := make(map[string]string, len(answer.KVs))
-	for i, kv := range answer.KVs {
-		key, err := base64.StdEncoding.DecodeString(kv.Key)
-		if err != nil {
-			return nil, fmt.Errorf("%s: the key of entry %d of kvs is not base64", name, i+1)
-		}
-		value, err := base64.StdEncoding.DecodeString(kv.Value)
-		if err != nil {
-			return nil, fmt.Errorf("%s: the value of key %q is not base64", name, key)
-		}
-		values[string(key)] = string(value)
+	values = make(map[string]string, len(kvs))
+	for _, kv := range kvs {
+		values[string(kv.Key)] = string(kv.Value)
 	}
-	return values, nil
+	return values, true, nil
 }
 
 func parseTOML(name string, data []byte) (map[string]string, error) {
@@ -101,7 +175,7 @@ func parseTOML(name string, data []byte) (map[string]string, error) {
 		case ".json":
 			what = "not JSON (an object of keys and values begins with a brace)"
 		case ".yaml", ".yml":
-			what = "YAML is not read: write JSON or TOML"
+			what = "YAML is not supported: write JSON or TOML"
 		}
 		// The library's own words may repeat what it could not read.
 		if parse, ok := errors.AsType[toml.ParseError](err); ok {
@@ -109,76 +183,30 @@ func parseTOML(name string, data []byte) (map[string]string, error) {
 		}
 		return nil, fmt.Errorf("%s: %s", name, what)
 	}
-	k := newKeys(name)
-	flatten(k, "", tree)
-	return k.result()
+	p := &parser{name: name, values: map[string]string{}}
+	p.table("", tree)
+	return p.result()
 }
 
-// flatten adds the keys of a tree of tables, in order.
-func flatten(k *keys, parent string, tree map[string]any) {
-	for _, below := range slices.Sorted(maps.Keys(tree)) {
-		key := join(parent, below)
-		if below == "" {
-			k.nameless(0)
-		}
-		switch v := tree[below].(type) {
+// table adds the keys of a TOML table.
+func (p *parser) table(parent string, table map[string]any) {
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		key := p.key(parent, name, 0)
+		switch v := table[name].(type) {
 		case string:
-			k.add(key, v, 0)
+			p.add(key, v, 0)
 		case int64:
-			k.add(key, strconv.FormatInt(v, 10), 0)
+			p.add(key, strconv.FormatInt(v, 10), 0)
 		case float64:
-			k.add(key, strconv.FormatFloat(v, 'f', -1, 64), 0)
+			p.add(key, strconv.FormatFloat(v, 'f', -1, 64), 0)
 		case bool:
-			k.add(key, strconv.FormatBool(v), 0)
+			p.add(key, strconv.FormatBool(v), 0)
 		case map[string]any:
-			flatten(k, key, v)
+			p.table(key, v)
 		case []any, []map[string]any:
-			k.reject(key, "an array", 0)
+			p.rejectValue(key, "an array", 0)
 		default:
-			k.reject(key, "a date", 0)
+			p.rejectValue(key, "a date", 0)
 		}
 	}
-}
-
-// Write writes values as a snapshot that Parse reads back exactly: a JSON
-// object with a line for each key, sorted. If a key or a value is not UTF-8,
-// which JSON text cannot hold, it has the form of etcdctl's answer instead.
-func Write(w io.Writer, values map[string]string) error {
-	keys := slices.Sorted(maps.Keys(values))
-	plain := !slices.ContainsFunc(keys, func(key string) bool {
-		return !utf8.ValidString(key) || !utf8.ValidString(values[key]) || !path.IsAbs(key) || key == "/"
-	})
-	var out bytes.Buffer
-	if plain {
-		out.WriteString("{")
-	} else {
-		out.WriteString(`{"header":{"revision":0},"kvs":[`)
-	}
-	for i, key := range keys {
-		if i > 0 {
-			out.WriteString(",")
-		}
-		if plain {
-			fmt.Fprintf(&out, "\n  %s: %s", quote(key), quote(values[key]))
-		} else {
-			fmt.Fprintf(&out, "\n  {\"key\":%q,\"value\":%q}", base64.StdEncoding.EncodeToString([]byte(key)), base64.StdEncoding.EncodeToString([]byte(values[key])))
-		}
-	}
-	if plain {
-		out.WriteString("\n}\n")
-	} else {
-		out.WriteString("\n]}\n")
-	}
-	_, err := w.Write(out.Bytes())
-	return err
-}
-
-// quote returns s as a JSON string without the escapes that only HTML needs.
-func quote(s string) string {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	// Encoding a string fails only if the writer does.
-	_ = encoder.Encode(s)
-	return strings.TrimSuffix(out.String(), "\n")
 }

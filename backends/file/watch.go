@@ -12,22 +12,13 @@ import (
 	"pc4patroni/backends"
 )
 
-// Watch implements [backends.Backend]. Each look at the files reads them whole
-// and delivers what has become different; at a resync everything is delivered.
-// Files that cannot be read leave all keys as they are.
+// Watch implements [backends.Backend]. Each poll reads the files whole and
+// delivers what changed; a resync delivers everything.
 func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync time.Duration, sink func([]backends.Update) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.life, func() { cancel(errClosed) })()
-	var happened <-chan struct{}
-	notices, err := newNotices()
-	if err == nil {
-		defer notices.close()
-		happened = notices.happened
-	} else {
-		c.log.Debug("snapshot files are only polled", "err", err)
-	}
-	tick := time.NewTicker(c.poll)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	var due <-chan time.Time
 	if resync > 0 {
@@ -38,13 +29,7 @@ func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync t
 
 	w := watch{c: c, paths: paths}
 	for reason := ""; ; {
-		if notices != nil {
-			if err := notices.watch(c.files); err != nil {
-				c.log.Debug("a folder of snapshot files is only polled", "err", err)
-			}
-		}
-		// The first look is after the notices began, so nothing falls between.
-		updates, err := w.look(reason)
+		updates, err := w.poll(reason)
 		if err != nil {
 			return err
 		}
@@ -63,16 +48,6 @@ func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync t
 		case <-tick.C:
 		case <-due:
 			reason = backends.ResyncInterval
-		case <-happened:
-			select {
-			case <-time.After(settle):
-			case <-ctx.Done():
-			}
-			// What came meanwhile is part of the same change.
-			select {
-			case <-happened:
-			default:
-			}
 		}
 	}
 }
@@ -82,17 +57,17 @@ type watch struct {
 	c     *Client
 	paths []backends.WatchPath
 	text  [][]byte // of the files when they were last read
-	// held is what the caller has of each path; nil before the first look.
+	// held is what the caller has of each path; nil before the first poll.
 	held    []map[string]string
-	trouble trouble
+	failure failure
 }
 
-// look reads the files and returns what the caller lacks: changes, or with a
-// reason everything.
-func (w *watch) look(reason string) ([]backends.Update, error) {
+// poll reads the files and returns what the caller lacks: changes, or with a
+// reason to resync everything.
+func (w *watch) poll(reason string) ([]backends.Update, error) {
 	text, err := w.c.text()
 	if err == nil && reason == "" && slices.EqualFunc(text, w.text, bytes.Equal) {
-		w.trouble.tell(w.c.log, nil)
+		w.failure.log(w.c.log, nil)
 		return nil, nil
 	}
 	var keys map[string]string
@@ -102,7 +77,7 @@ func (w *watch) look(reason string) ([]backends.Update, error) {
 	if err != nil && w.held == nil {
 		return nil, &lasting{err}
 	}
-	w.trouble.tell(w.c.log, err)
+	w.failure.log(w.c.log, err)
 	if err != nil {
 		return nil, nil
 	}
@@ -151,22 +126,22 @@ func difference(before, after map[string]string) []backends.Change {
 	return changes
 }
 
-// trouble is why the files cannot be read, if they cannot.
-type trouble struct{ last, told string }
+// failure is why the files cannot be read, if they cannot.
+type failure struct{ last, logged string }
 
-// tell logs that files cannot be read, once, and that they can be again. What is
-// over at the next look was a file being written, and not worth a word.
-func (t *trouble) tell(log *slog.Logger, err error) {
+// log logs once that files cannot be read, and that they can be again. A failure
+// that is over at the next poll was a file being written: it is not logged.
+func (f *failure) log(log *slog.Logger, err error) {
 	switch {
 	case err == nil:
-		if t.told != "" {
+		if f.logged != "" {
 			log.Info("snapshot files can be read again")
 		}
-		*t = trouble{}
-	case err.Error() != t.last:
-		t.last = err.Error()
-	case err.Error() != t.told:
-		t.told = err.Error()
+		*f = failure{}
+	case err.Error() != f.last:
+		f.last = err.Error()
+	case err.Error() != f.logged:
+		f.logged = err.Error()
 		log.Warn("snapshot file cannot be read, all keys stay as they are", "err", err)
 	}
 }
