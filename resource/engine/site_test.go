@@ -267,5 +267,3 @@ const (
 
 // markerOf is where the marker of a pending reload is.
 func (s *site) markerOf(name string) string { return s.out("." + name + ".pc4patroni-reload") }
-
-func (s *site) partialOf(name string) string { return s.out("." + name + ".pc4patroni-partial") }

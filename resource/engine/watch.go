@@ -39,7 +39,6 @@ type watcher struct {
 	log     *slog.Logger
 	live    liveness
 	cancel  context.CancelFunc // ends run
-	done    chan struct{}      // closed when run has ended
 
 	mu       sync.Mutex
 	routes   map[string][]*resourceState // by path
