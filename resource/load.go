@@ -100,8 +100,9 @@ func resourceName(opts *Options, name string) string {
 // resourceFiles returns the resource files below dir, in their order.
 func resourceFiles(dir string) ([]string, error) {
 	var names []string
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		hidden := path != dir && strings.HasPrefix(entry.Name(), ".")
+	root := dir + "/" // the folder may be a link
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		hidden := path != root && strings.HasPrefix(entry.Name(), ".")
 		switch {
 		case err != nil:
 			return err

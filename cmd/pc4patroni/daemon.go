@@ -28,6 +28,7 @@ type daemon struct {
 	notifier *sdnotify.Notifier
 	page     *statuspage.Server // nil without -listen
 	backends atomic.Pointer[config.Backends]
+	disk     onDisk
 }
 
 // daemon keeps the files in sync until stop is done, which is no error.
@@ -47,6 +48,7 @@ func (p *program) daemon(stop, kill context.Context) error {
 	d := &daemon{program: p}
 	named := config.NewBackends(p.settings)
 	d.backends.Store(named)
+	d.disk.read(digestConfig(p.settings), true)
 	set, err := resource.Load(p.resourceOptions(p.settings, named))
 	if err != nil {
 		return &configError{err}
@@ -60,7 +62,7 @@ func (p *program) daemon(stop, kill context.Context) error {
 		opts.Observe = d.page.Observe
 	}
 	d.engine = engine.New(opts)
-	status := func() string { return report.Summary(d.engine.Status()) }
+	status := func() string { return report.Summary(d.watched().Status()) }
 	stopWithin := func() time.Duration { return time.Duration(p.signals.grace.Load()) + endsWithin }
 	d.notifier = sdnotify.New(d.engine, status, stopWithin, p.Getenv, p.log)
 	p.log.Info("started", "resources", len(set.Resources), "confdir", p.settings.ConfDir)
@@ -78,7 +80,7 @@ func (d *daemon) run(stop, kill context.Context, set *resource.Set, hangup <-cha
 	var beside sync.WaitGroup
 	beside.Go(func() { d.notifier.Run(stop, finished) })
 	if d.page != nil {
-		beside.Go(func() { d.page.Serve(serving, d.engine) })
+		beside.Go(func() { d.page.Serve(serving, d.watched()) })
 	}
 	beside.Go(func() { d.wait(reloading, hangup) })
 
@@ -103,6 +105,8 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 		look = ticker.C
 	}
 	said := make(map[string]string)
+	interval := time.NewTimer(d.settings.Interval)
+	defer interval.Stop()
 	for {
 		select {
 		case <-look:
@@ -114,6 +118,10 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 			d.log.Info("ready, every resource was reconciled")
 		case <-hangup:
 			d.reload(ctx)
+			interval.Reset(d.settings.Interval)
+		case <-interval.C:
+			d.compare(ctx)
+			interval.Reset(d.settings.Interval)
 		}
 	}
 }
@@ -143,6 +151,8 @@ func (d *daemon) sayChanges(said map[string]string) {
 		}
 	}
 }
+
+func (d *daemon) watched() watched { return watched{d.engine, &d.disk} }
 
 // open connects to a backend by its name, for the engine.
 func (d *daemon) open(name string) (backends.Backend, error) {

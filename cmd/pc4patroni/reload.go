@@ -31,6 +31,8 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	sum, runs := digestConfig(settings), false
+	defer func() { d.disk.read(sum, runs) }()
 	fixed := settings.KeepFixed(d.settings)
 
 	old, used := d.backends.Load(), d.engine.Status().Backends
@@ -48,6 +50,7 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 		return nil, fmt.Errorf("apply it: %w", err)
 	}
 
+	runs = true
 	d.warn(warnings)
 	for _, name := range fixed {
 		d.log.Warn("this setting has changed, but takes effect with a restart only", "setting", name)

@@ -10,7 +10,8 @@ import (
 // and its fork abtreece/confd.
 const confdName = "confd"
 
-func (inv Invocation) calledConfd() bool { return inv.Name == confdName }
+// CalledConfd tells whether the program was called by the name confd.
+func (inv Invocation) CalledConfd() bool { return inv.Name == confdName }
 
 // confdPrefix begins the names of confd's variables in the environment.
 const confdPrefix = "CONFD_"

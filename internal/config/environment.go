@@ -25,7 +25,7 @@ func (inv Invocation) readEnvironment() (found []assignment, warnings []string, 
 		suffix := strings.TrimPrefix(o.variable(), variablePrefix)
 		known = append(known, suffix)
 		names := slices.Clone(o.vars)
-		if inv.calledConfd() {
+		if inv.CalledConfd() {
 			names = append(names, confdPrefix+suffix)
 		}
 		for _, name := range append(names, o.variable()) {
@@ -43,7 +43,7 @@ func (inv Invocation) readEnvironment() (found []assignment, warnings []string, 
 		}
 	}
 	warnings = append(warnings, inv.unknownVariables(variablePrefix, known)...)
-	if inv.calledConfd() {
+	if inv.CalledConfd() {
 		warnings = append(warnings, inv.unknownVariables(confdPrefix, append(known, "CLIENT_CAKEYS"))...)
 	}
 	return found, warnings, errors.Join(errs...)

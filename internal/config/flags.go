@@ -49,17 +49,17 @@ func (inv Invocation) parseFlags() (*commandLine, error) {
 	for i := range options {
 		set.Var(&flagValue{&options[i], &line.assigned, &valueErr}, options[i].name, options[i].help)
 	}
-	if inv.calledConfd() {
+	if inv.CalledConfd() {
 		line.addConfdFlags(set, &valueErr)
 	}
 	err := set.Parse(inv.Args)
-	if err == nil && inv.calledConfd() && !line.subcommand && line.putSubcommand(set.Arg(0)) {
+	if err == nil && inv.CalledConfd() && !line.subcommand && line.putSubcommand(set.Arg(0)) {
 		err = set.Parse(set.Args()[1:])
 	}
 	switch {
 	case err == nil && set.NArg() == 0:
 		return line, nil
-	case err == nil && inv.calledConfd() && slices.Contains(otherBackends, set.Arg(0)):
+	case err == nil && inv.CalledConfd() && slices.Contains(otherBackends, set.Arg(0)):
 		return nil, usagef("%q is a backend that this program does not have: only etcd (API v3) and file are supported", set.Arg(0))
 	case err == nil:
 		return nil, unexpected(set.Arg(0), line.assigned)

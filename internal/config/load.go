@@ -94,7 +94,7 @@ func (inv Invocation) defaults() *Settings {
 }
 
 func (inv Invocation) defaultOf(o *option) string {
-	if inv.calledConfd() {
+	if inv.CalledConfd() {
 		switch o.name {
 		case "confdir":
 			return "/etc/confd"

@@ -74,9 +74,15 @@ func NotReady(status engine.Status) []string {
 	return reasons
 }
 
+// outdated is what somebody should do who edited the configuration.
+const outdated = "the configuration on disk is newer than the one that runs: run systemctl reload"
+
 // Troubles returns all that somebody should look at, a line each.
 func Troubles(status engine.Status) []Remark {
 	var found []Remark
+	if status.Outdated {
+		found = append(found, Remark{outdated, Warn})
+	}
 	for i := range status.Resources {
 		if words := trouble(&status.Resources[i]); words != "" {
 			found = append(found, Remark{words, State(&status.Resources[i]).Level})
@@ -107,7 +113,7 @@ func Summary(status engine.Status) string {
 			resources = append(resources, words)
 		}
 	}
-	for _, t := range Troubles(engine.Status{Backends: status.Backends}) {
+	for _, t := range Troubles(engine.Status{Backends: status.Backends, Outdated: status.Outdated}) {
 		backends = append(backends, t.Text)
 	}
 	count := fmt.Sprintf("%d of %d resources in sync", inSync, all)

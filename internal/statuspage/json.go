@@ -77,6 +77,8 @@ type statusJSON struct {
 	Clusters  []json.RawMessage `json:"clusters"`
 	// Silent is always empty: keys can be had at any time.
 	Silent []string `json:"silent"`
+	// Outdated says that the configuration on disk is not the one that runs.
+	Outdated bool `json:"outdated"`
 }
 
 type statusResource struct {
@@ -123,7 +125,7 @@ func (m *monitor) serveJSON(w http.ResponseWriter, r *http.Request) {
 	reasons := report.NotReady(status)
 	out := statusJSON{
 		At: m.now().UTC(), Host: m.host, Version: m.build.version,
-		Ready: len(reasons) == 0, Reasons: reasons,
+		Ready: len(reasons) == 0, Reasons: reasons, Outdated: status.Outdated,
 	}
 	for _, result := range status.Resources {
 		out.Resources = append(out.Resources, newStatusResource(result, m.seen.record(result.Name)))

@@ -47,6 +47,9 @@ type Status struct {
 	// Resources are in the order of their file names, broken ones included.
 	Resources []ResourceStatus
 	Backends  map[string]BackendStatus
+	// Outdated says that the configuration on disk is not the one that runs. The
+	// engine does not know; who does sets it.
+	Outdated bool
 }
 
 // ResourceStatus is the state of a resource, and why.
