@@ -124,16 +124,16 @@ func runCommand(ctx context.Context, environ []string, line string, timeout time
 // a command leaves behind, the proxy perhaps, goes on writing after nobody reads
 // any more, and would die of it.
 func outputFile() (*os.File, error) {
-	file, err := os.CreateTemp("", "pc4patroni-output-")
-	if err == nil {
-		return file, os.Remove(file.Name())
+	const name = "output of a command"
+	fd, err := unix.Open(os.TempDir(), unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		// Without a folder for such a file the memory has to do.
+		fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	}
-	// Without a writable folder the memory has to do.
-	fd, memErr := unix.MemfdCreate("pc4patroni-output", unix.MFD_CLOEXEC)
-	if memErr != nil {
-		return nil, errors.Join(err, memErr)
+	if err != nil {
+		return nil, err
 	}
-	return os.NewFile(uintptr(fd), "pc4patroni-output"), nil
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // tail returns the end of what was written to the file.

@@ -101,8 +101,14 @@ func (r *resourceState) replacement(have install.State, want install.Want) *Even
 	return ev
 }
 
-// finishInstall does what can wait until the reload is done: the rename is made
-// to survive a power cut, and whoever makes a diff is told.
+// finishInstalls does what can wait until the reload is done: renames are made
+// to survive a power cut, and whoever makes diffs is told.
+func (u *unit) finishInstalls() {
+	for _, r := range u.resources {
+		u.finishInstall(r)
+	}
+}
+
 func (u *unit) finishInstall(r *resourceState) {
 	if r.unsynced {
 		r.unsynced = false

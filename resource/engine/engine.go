@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -62,6 +63,7 @@ type Engine struct {
 	slots   chan struct{} // of commands
 	staging chan struct{} // of files that are being written
 	queue   *queue
+	workers workers
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -88,6 +90,7 @@ func New(opts Options) *Engine {
 		slots:   make(chan struct{}, commandsAtOnce),
 		staging: make(chan struct{}, stagedAtOnce),
 		queue:   newQueue(opts.logger()),
+		workers: newWorkers(runtime.GOMAXPROCS(0)),
 		ready:   make(chan struct{}),
 		reloads: make(chan reloadRequest),
 		set:     &resource.Set{},
@@ -120,6 +123,7 @@ func (e *Engine) checkReady() {
 // is waited for.
 func (e *Engine) Run(stop, kill context.Context, set *resource.Set) error {
 	r := &running{engine: e, stop: stop, kill: kill}
+	defer e.workers.rest()
 	defer r.goroutines.Wait()
 	defer e.queue.close()
 	if err := r.replace(reloadRequest{opts: *e.options(), set: set}); err != nil {

@@ -22,6 +22,7 @@ const (
 // reached it waits up to wait in all. When stop is done no new work begins; a
 // running command may finish for as long as kill lasts.
 func (e *Engine) Once(stop, kill context.Context, set *resource.Set, wait time.Duration) []ResourceStatus {
+	defer e.workers.rest()
 	units := e.newUnits(set.Resources, false)
 	var reads sync.WaitGroup
 	var mu sync.Mutex

@@ -9,8 +9,14 @@ import (
 	"time"
 )
 
-// patience is how long one resource may hold back those that come after it.
-const patience = time.Second
+const (
+	// patience is how long one resource may hold back those that come after it.
+	patience = time.Second
+	// stagedAhead is how many resources may be rendered and staged before it is
+	// their turn: the disk should not be what they wait for then. Each holds
+	// descriptors and a grown stack meanwhile.
+	stagedAhead = 2 * stagedAtOnce
+)
 
 // An order has the files that one change concerns put in place one after the
 // other, and every reload after the last of them: files may need each other,
@@ -25,7 +31,8 @@ type order struct {
 
 	mu     sync.Mutex
 	places []*place
-	head   int           // of the first place that is not done
+	head   int           // the first place that is not done
+	near   int           // the first place that may not begin yet
 	all    chan struct{} // closed when every place is done
 }
 
@@ -34,7 +41,8 @@ type order struct {
 type place struct {
 	order    *order
 	resource *resourceState
-	turn     chan struct{} // closed when the places before this one are done
+	near     chan struct{} // closed when most of the places before this one are done
+	turn     chan struct{} // closed when all of them are
 	done     bool
 }
 
@@ -43,7 +51,7 @@ func newOrder(log *slog.Logger, resources []*resourceState) map[*resourceState]*
 	o := &order{log: log, all: make(chan struct{})}
 	places := make(map[*resourceState]*place, len(resources))
 	for _, r := range resources {
-		p := &place{order: o, resource: r, turn: make(chan struct{})}
+		p := &place{order: o, resource: r, near: make(chan struct{}), turn: make(chan struct{})}
 		places[r] = p
 		o.places = append(o.places, p)
 	}
@@ -56,34 +64,33 @@ func newOrder(log *slog.Logger, resources []*resourceState) map[*resourceState]*
 		}
 		return strings.Compare(a.resource.File, b.resource.File)
 	})
-	close(o.places[0].turn)
 	o.mu.Lock() // the timer may fire before it is known
 	defer o.mu.Unlock()
+	close(o.places[0].turn)
+	o.approach()
 	o.timer = time.AfterFunc(patience, o.skip)
 	return places
 }
 
-// await waits for the turn of the place, and tells whether it came before ctx
-// was done.
-func (p *place) await(ctx context.Context) bool {
-	if p == nil {
-		return true
-	}
-	select {
-	case <-p.turn:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// awaitNear waits until the turn of the place is near, and tells whether that was
+// before ctx was done.
+func (p *place) awaitNear(ctx context.Context) bool {
+	return p == nil || await(ctx, p.near)
+}
+
+// awaitTurn waits for the turn of the place.
+func (p *place) awaitTurn(ctx context.Context) bool {
+	return p == nil || await(ctx, p.turn)
 }
 
 // awaitAll waits until every place of the order is done.
 func (p *place) awaitAll(ctx context.Context) bool {
-	if p == nil {
-		return true
-	}
+	return p == nil || await(ctx, p.order.all)
+}
+
+func await(ctx context.Context, event <-chan struct{}) bool {
 	select {
-	case <-p.order.all:
+	case <-event:
 		return true
 	case <-ctx.Done():
 		return false
@@ -116,6 +123,14 @@ func (o *order) advance() {
 	}
 	o.timer.Reset(patience)
 	close(o.places[o.head].turn)
+	o.approach()
+}
+
+// approach lets those begin whose turn is near.
+func (o *order) approach() {
+	for ; o.near < min(o.head+stagedAhead, len(o.places)); o.near++ {
+		close(o.places[o.near].near)
+	}
 }
 
 // skip goes on without the resource whose turn it is.

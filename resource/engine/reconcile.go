@@ -203,7 +203,7 @@ func (r *resourceState) because(have install.State, hash [sha256.Size]byte) stri
 func (r *resourceState) check(stop, kill context.Context, j job, path string) (time.Duration, error) {
 	u := r.unit
 	u.live.wait() // for others, none of which holds an order for long
-	if !j.place.await(stop) {
+	if !j.place.awaitTurn(stop) {
 		return 0, errStopping
 	}
 	u.live.beat()

@@ -75,6 +75,11 @@ func (u *unit) reload(stop, kill context.Context, jobs []job) {
 			return // the markers stay: the next run reloads
 		}
 	}
+	u.engine.workers.do(func() { u.reloadNow(stop, kill, timeout) })
+}
+
+// reloadNow runs the reload command and records how it ended.
+func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 	began := time.Now()
 	u.occupied.Store(began.Add(patience).UnixNano())
 	took, err := u.command(stop, kill, u.reloadCmd, timeout)

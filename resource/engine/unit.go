@@ -206,7 +206,7 @@ func (u *unit) run(stop, kill context.Context) {
 		<-old.ended // its command ends in time, or when it has to
 	}
 	u.live.beat()
-	u.takeOver()
+	u.engine.workers.do(u.takeOver)
 	u.replaces = nil
 	u.occupied.Store(0)
 
@@ -235,7 +235,7 @@ func (u *unit) run(stop, kill context.Context) {
 func (u *unit) once(stop, kill context.Context) {
 	defer close(u.ended)
 	defer u.finish()
-	u.takeOver()
+	u.engine.workers.do(u.takeOver)
 	u.work(stop, kill)
 }
 
@@ -258,16 +258,20 @@ func (u *unit) work(stop, kill context.Context) {
 	defer u.occupied.Store(0)
 	installed := false
 	for i, j := range jobs {
+		u.live.wait() // for others, none of which holds an order for long
+		near := j.place.awaitNear(stop)
 		u.live.beat()
-		if stop.Err() != nil {
+		if !near || stop.Err() != nil {
 			for _, left := range jobs[i:] {
 				left.place.finish()
 			}
 			return
 		}
-		if u.reconcile(stop, kill, j) {
-			installed = true
-		}
+		u.engine.workers.do(func() {
+			if u.reconcile(stop, kill, j) {
+				installed = true
+			}
+		})
 		j.place.finish()
 	}
 	if installed {
@@ -276,8 +280,8 @@ func (u *unit) work(stop, kill context.Context) {
 		u.reloadRetry.reset()
 	}
 	u.reload(stop, kill, jobs)
-	for _, r := range u.resources {
-		u.finishInstall(r)
+	if installed {
+		u.engine.workers.do(u.finishInstalls)
 	}
 	if !u.reloadPending() {
 		u.changedAt = time.Time{}
