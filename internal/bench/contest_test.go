@@ -51,6 +51,9 @@ const (
 	yardstickKeys = "/service/robin"
 )
 
+// twoKeys is what most resource files for Patroni name, those of its container image too.
+const twoKeys = `keys = ["/leader", "/members"]`
+
 // newContest starts both. The program has a resource for its own cluster and one for each
 // of the clusters that are named, with a reload command each.
 func newContest(b *testing.B, clusters []string) *contest {
@@ -67,8 +70,8 @@ func newContest(b *testing.B, clusters []string) *contest {
 	h.Prefix = programKeys
 
 	c.program = newContestant(b, h.Dir, programKeys)
-	h.Declare(proctest.Declared{Name: "batman", Src: "line.tmpl", Reload: c.program.command()})
-	h.Start()
+	h.Declare(proctest.Declared{Name: "batman", Src: "line.tmpl", Reload: c.program.command(), Extra: twoKeys})
+	h.Start("-interval", beatEvery.String())
 	c.program.pid = h.Run.Cmd.Process.Pid
 	c.program.await(b)
 	h.AwaitLog("msg=reloaded", len(clusters)+1)
@@ -84,7 +87,7 @@ func (c *contest) populate(h *proctest.Host, clusters []string) {
 		h.Prefix = "/service/" + name
 		c.heartbeat(name, 0)
 		h.Put("/leader", "db1")
-		h.Declare(proctest.Declared{Name: name, Src: "line.tmpl", Reload: "true " + name})
+		h.Declare(proctest.Declared{Name: name, Src: "line.tmpl", Reload: "true " + name, Extra: twoKeys})
 	}
 }
 

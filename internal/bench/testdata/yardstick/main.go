@@ -1,6 +1,6 @@
 // Command yardstick is the least that a program can do which keeps a file true to a leader
-// key in etcd: it watches with clientv3 and, for a leader key, writes, renames and forks one
-// /bin/sh. The benchmarks of pc4patroni measure against it in the same run.
+// key in etcd: it watches with clientv3 and, for a leader key, writes, syncs, renames and
+// forks one /bin/sh. The benchmarks of pc4patroni measure against it in the same run.
 //
 //	yardstick NODE PREFIX SUFFIX DEST COMMAND
 //
@@ -53,7 +53,7 @@ func follow(node, prefix, suffix, dest, command string) error {
 			if !strings.HasSuffix(string(event.Kv.Key), suffix) {
 				continue
 			}
-			if err := os.WriteFile(dest+".new", event.Kv.Value, 0o644); err != nil {
+			if err := write(dest+".new", event.Kv.Value); err != nil {
 				return err
 			}
 			if err := os.Rename(dest+".new", dest); err != nil {
@@ -65,4 +65,17 @@ func follow(node, prefix, suffix, dest, command string) error {
 		}
 	}
 	return nil
+}
+
+// write writes a file and syncs it, as a program must that wants it whole after a power cut.
+func write(name string, data []byte) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if _, err := file.Write(data); err != nil {
+		return err
+	}
+	return file.Sync()
 }
