@@ -22,6 +22,8 @@ func TestE2E(t *testing.T) {
 	t.Run("a namespace with a primary without the lock", testNamespaceHeld)
 	t.Run("confd's command line", testConfdCommandLine)
 	t.Run("confd's templates", testConfdTemplates)
+	t.Run("big files in their order, 100 fresh hosts", testBigOrderOnce)
+	t.Run("big files in their order, 100 changes", testBigOrderDaemon)
 	t.Run("etcd with users", testEtcdUsers)
 	t.Run("etcd with TLS", testEtcdTLS)
 	t.Run("Patroni", func(t *testing.T) {

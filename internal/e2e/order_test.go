@@ -1,0 +1,93 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pc4patroni/internal/proctest"
+)
+
+// bigOrder is a main file that includes two parts of 1 MB each, without commands of
+// their own. Its check and its reload read all three: the check wants the parts of the
+// same version as the main file, and the reload notes which ones it saw. The name of
+// its resource file is the first.
+func bigOrder(t *testing.T) (confdir, dest string) {
+	t.Helper()
+	dir := proctest.WorkDir(t)
+	confdir, dest = filepath.Join(dir, "confdir"), filepath.Join(dir, "dest")
+	part := func(i int) string { return filepath.Join(dest, fmt.Sprintf("part%d", i)) }
+	same := `v=$(printf %016d $(cat {{.src}})); for part in ` + part(1) + " " + part(2) +
+		`; do [ "$(head -n 1 $part) $(tail -n 1 $part)" = "$v $v" ] || exit 1; done`
+	told := fmt.Sprintf("echo $(head -qn 1 %s/main %s %s) $(tail -qn 1 %s %s) >>%s",
+		dest, part(1), part(2), part(1), part(2), filepath.Join(dest, "told"))
+	proctest.Write(t, "{{getv \"/version\"}}\n", confdir, "templates", "main.tmpl")
+	proctest.Write(t, "{{repeat 65536 (printf \"%016d\\n\" (atoi (getv \"/version\")))}}", confdir, "templates", "part.tmpl")
+	proctest.Write(t, fmt.Sprintf("[template]\nsrc = \"main.tmpl\"\ndest = \"%s/main\"\nkeys = [\"/version\"]\ncheck_cmd = '''%s'''\nreload_cmd = '''%s'''\n",
+		dest, same, told), confdir, "conf.d", "1-main.toml")
+	for i := 1; i <= 2; i++ {
+		proctest.Write(t, fmt.Sprintf("[template]\nsrc = \"part.tmpl\"\ndest = %q\nkeys = [\"/version\"]\n", part(i)), confdir, "conf.d", fmt.Sprintf("%d-part.toml", i+1))
+	}
+	if err := os.MkdirAll(dest, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return confdir, dest
+}
+
+// toldOf is what a reload notes that saw the version everywhere.
+func toldOf(version int) string {
+	return fmt.Sprintf("%d%s", version, strings.Repeat(fmt.Sprintf(" %016d", version), 4))
+}
+
+// testBigOrderOnce runs 100 times on a fresh host: the check always finds the parts.
+func testBigOrderOnce(t *testing.T) {
+	confdir, dest := bigOrder(t)
+	keys := proctest.Write(t, `{"/version": "7"}`, confdir, "keys.json")
+	for i := range 100 {
+		got := proctest.Apply(t, 0, "-onetime", "-confdir", confdir, "-file", keys)
+		if told, want := proctest.Read(t, dest, "told"), toldOf(7)+"\n"; told != want {
+			t.Fatalf("run %d: the reload saw %q, want %q\n%s", i, told, want, got.Stderr)
+		}
+		if err := os.RemoveAll(dest); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(dest, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// testBigOrderDaemon changes the version 100 times: no reload sees files of two
+// versions, the newest is always told, and no check fails.
+func testBigOrderDaemon(t *testing.T) {
+	confdir, dest := bigOrder(t)
+	keys := filepath.Join(confdir, "keys.json")
+	put := func(version int) {
+		proctest.Write(t, fmt.Sprintf(`{"/version": "%d"}`, version), keys+".new")
+		if err := os.Rename(keys+".new", keys); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(0)
+	config := proctest.Write(t, "", confdir, "pc4patroni.toml")
+	run := proctest.Launch(t, filepath.Dir(confdir), "pc4patroni", proctest.Account{}, nil, proctest.Binary(t), "-confdir", confdir, "-config-file", config, "-file", keys, "-interval", "1h")
+	want := ""
+	for i := range 101 {
+		put(i)
+		want += toldOf(i) + "\n"
+		proctest.Eventually(t, time.Minute, fmt.Sprintf("the reload of version %d", i), func() error {
+			told, err := os.ReadFile(filepath.Join(dest, "told"))
+			if string(told) != want {
+				return fmt.Errorf("the reloads saw\n%swant\n%s%w", told, want, err)
+			}
+			return nil
+		})
+	}
+	run.Stop(t)
+	if log := proctest.Read(t, run.Log); strings.Contains(log, "check failed") {
+		t.Errorf("a check failed:\n%s", log)
+	}
+}
