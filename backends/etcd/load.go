@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -81,8 +80,6 @@ func (s *snapshot) of(by, path string) map[string]string {
 	return below(path, s.keys[by])
 }
 
-var errCompacted = errors.New("the revision being read was compacted away")
-
 // read reads paths, none of which covers another, at one revision.
 func (c *Client) read(ctx context.Context, paths []string) (*snapshot, error) {
 	for restarts := 0; ; restarts++ {
@@ -91,7 +88,7 @@ func (c *Client) read(ctx context.Context, paths []string) (*snapshot, error) {
 		if err == nil {
 			return r.snap, nil
 		}
-		if !errors.Is(err, errCompacted) || restarts == maxRestarts {
+		if classify(err) != compacted || restarts == maxRestarts {
 			return nil, err
 		}
 	}
@@ -153,8 +150,6 @@ func (r *reader) batch(ctx context.Context, batch []page) (rest []page, err erro
 		return nil, nil
 	case class == noUser:
 		return nil, r.c.noUserError()
-	case class == compacted:
-		return nil, fmt.Errorf("read %q from etcd: %w", batch[0].path, errCompacted)
 	}
 	return nil, err
 }

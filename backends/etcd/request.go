@@ -77,15 +77,7 @@ func (c *Client) attempt(ctx context.Context, call func(context.Context) error) 
 	// A member without a leader refuses at once instead of making us wait.
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.cfg.RequestTimeout)
 	defer cancel()
-	err := call(ctx)
-	if classify(err) == timedOut {
-		// etcd, which is told of the deadline, may have been a moment faster.
-		const moment = 100 * time.Millisecond
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < moment {
-			<-ctx.Done()
-		}
-	}
-	return err
+	return call(ctx)
 }
 
 // explain turns the last error of a request into one for people: it says why

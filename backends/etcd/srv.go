@@ -15,7 +15,10 @@ type srvName struct{ name, scheme string }
 // srvNames returns the names to ask for, in order. See Config.SRVDomain.
 func (c Config) srvNames() []srvName {
 	if c.SRVRecord != "" {
-		return []srvName{{c.SRVRecord, c.recordScheme(c.SRVRecord)}}
+		if c.Scheme == "" && strings.HasPrefix(c.SRVRecord, "_etcd-client-ssl.") {
+			return []srvName{{c.SRVRecord, "https"}}
+		}
+		return []srvName{{c.SRVRecord, c.defaultScheme()}}
 	}
 	domain := strings.Trim(c.SRVDomain, ".") + "."
 	var names []srvName
@@ -29,15 +32,6 @@ func (c Config) srvNames() []srvName {
 		names = append(names, srvName{service + "._tcp." + domain, c.defaultScheme()})
 	}
 	return names
-}
-
-// recordScheme is the scheme of what a record named in full leads to: the name
-// itself says so where it is etcd's own name for TLS.
-func (c Config) recordScheme(record string) string {
-	if c.Scheme == "" && strings.HasPrefix(record, "_etcd-client-ssl.") {
-		return "https"
-	}
-	return c.defaultScheme()
 }
 
 // endpoints returns the URLs to connect to, from DNS where that is asked for.

@@ -29,12 +29,8 @@ type stream struct {
 func openStream(ctx context.Context, c *Client) (*stream, error) {
 	// gRPC tells the server of a deadline, which may then end the stream a
 	// moment before we would: that would look like a broken connection.
-	alive, cancelAlive := context.WithCancel(context.WithoutCancel(ctx))
-	detach := context.AfterFunc(ctx, cancelAlive)
-	cancel := func() {
-		detach()
-		cancelAlive()
-	}
+	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, cancel)
 	ctx = clientv3.WithRequireLeader(alive)
 	rpc, err := c.watch.Watch(ctx)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -16,13 +15,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// certificates are the TLS files. They are read anew for each connection, and
-// connections are rare: so whatever a rotation puts there is used without a
-// restart, and there is no stale copy to worry about.
+// certificates are the TLS files. They are read again for each connection, so
+// that a rotation needs no restart; connections are rare.
 type certificates struct {
-	cert, key, ca string
-	insecure      bool
-	log           *slog.Logger
+	cfg Config
 
 	mu   sync.Mutex
 	last *tls.Config // the last good state
@@ -31,41 +27,29 @@ type certificates struct {
 
 // newCertificates reads the files once, so that mistakes are reported early.
 func newCertificates(cfg Config) (*certificates, error) {
-	c := &certificates{
-		cert:     cfg.ClientCert,
-		key:      cfg.ClientKey,
-		ca:       cfg.ClientCAKeys,
-		insecure: cfg.ClientInsecure,
-		log:      cfg.Logger,
-	}
+	c := &certificates{cfg: cfg}
 	var err error
 	c.last, err = c.read()
 	return c, err
 }
 
 func (c *certificates) read() (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.insecure}
-	if c.cert != "" {
-		for _, file := range []string{c.cert, c.key} {
-			// LoadX509KeyPair does not say which of the two is missing.
-			if _, err := os.ReadFile(file); err != nil {
-				return nil, fmt.Errorf("read client certificate: %w", err)
-			}
-		}
-		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.cfg.ClientInsecure}
+	if c.cfg.ClientCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.cfg.ClientCert, c.cfg.ClientKey)
 		if err != nil {
-			return nil, fmt.Errorf("read client certificate %s with key %s: %w", c.cert, c.key, err)
+			return nil, fmt.Errorf("read client certificate %s with key %s: %w", c.cfg.ClientCert, c.cfg.ClientKey, err)
 		}
 		cfg.Certificates = []tls.Certificate{pair}
 	}
-	if c.ca != "" {
-		pem, err := os.ReadFile(c.ca)
+	if c.cfg.ClientCAKeys != "" {
+		pem, err := os.ReadFile(c.cfg.ClientCAKeys)
 		if err != nil {
 			return nil, fmt.Errorf("read client-ca-keys: %w", err)
 		}
 		cfg.RootCAs = x509.NewCertPool()
 		if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read client-ca-keys: %s holds no certificate in PEM format", c.ca)
+			return nil, fmt.Errorf("read client-ca-keys: %s holds no certificate in PEM format", c.cfg.ClientCAKeys)
 		}
 	}
 	return cfg, nil
@@ -79,7 +63,7 @@ func (c *certificates) config() *tls.Config {
 	cfg, err := c.read()
 	if err != nil {
 		if !c.bad {
-			c.log.Warn("TLS files cannot be read, their last good content is used", "err", err)
+			c.cfg.Logger.Warn("TLS files cannot be read, their last good content is used", "err", err)
 		}
 		c.bad = true
 		return c.last

@@ -31,7 +31,6 @@ func opener(named *config.Backends, log *slog.Logger) func(name string) (backend
 			Username:       b.Username,
 			Password:       string(b.Password),
 			PasswordFile:   b.PasswordFile,
-			BasicAuth:      b.BasicAuth,
 			ClientCert:     b.ClientCert,
 			ClientKey:      b.ClientKey,
 			ClientCAKeys:   b.ClientCAKeys,
