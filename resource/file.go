@@ -3,6 +3,7 @@ package resource
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -47,6 +48,12 @@ type declaration struct {
 	Backup            bool           `toml:"backup"`
 	LeftDelimiter     *string        `toml:"left_delimiter"`
 	RightDelimiter    *string        `toml:"right_delimiter"`
+
+	// What abtreece/confd knows and this does not; see notHere.
+	OutputFormat  *any `toml:"output_format"`
+	Debounce      *any `toml:"debounce"`
+	BatchInterval *any `toml:"batch_interval"`
+	FailureMode   *any `toml:"failure_mode"`
 }
 
 // fileReader turns a declaration into a Resource and collects what is wrong.
@@ -99,6 +106,16 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 	res.Prefix, res.Keys, res.Paths = r.keys()
 	res.UID = r.id("owner", d.Owner, "uid", d.UID, lookupUser)
 	res.GID = r.id("group", d.Group, "gid", d.GID, lookupGroup)
+	for _, key := range slices.Sorted(maps.Keys(notHere)) {
+		if r.file.IsDefined("template", key) {
+			r.fail(key, "key %q of abtreece/confd means nothing here: %s", key, notHere[key])
+		}
+	}
+	for _, key := range []string{"owner", "group"} {
+		if r.file.IsDefined("template", key) {
+			res.ByName = append(res.ByName, key)
+		}
+	}
 	if opts.DestDir != "" {
 		// As with make's DESTDIR, what is built below it is installed by
 		// somebody else, perhaps where these names do not exist.

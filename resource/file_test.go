@@ -152,6 +152,9 @@ func TestKeysAreDocumented(t *testing.T) {
 	table := reflect.TypeFor[declaration]()
 	for i := range table.NumField() {
 		key := table.Field(i).Tag.Get("toml")
+		if notHere[key] != "" {
+			continue // docs/migration.md has it
+		}
 		if !strings.Contains(string(page), "| `"+key+"`") && !strings.Contains(string(page), ", `"+key+"` |") {
 			t.Errorf("docs/resource-files.md has no row for %q", key)
 		}

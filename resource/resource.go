@@ -49,6 +49,8 @@ type Resource struct {
 	Backend string
 	// UID, GID and Mode are what the file should have, or Keep.
 	UID, GID, Mode int
+	// ByName are the keys "owner" and "group", as far as they are set.
+	ByName []string
 	// CreateDirs says that missing directories of Dest are made.
 	CreateDirs bool
 	// Backup says that the replaced file is kept beside the new one.

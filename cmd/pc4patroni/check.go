@@ -30,7 +30,7 @@ func (p *program) check() error {
 	for _, r := range set.Resources {
 		fmt.Fprintf(out, "%s: ok, %s -> %s\n", r.File, r.Src, r.Dest)
 		fmt.Fprintf(out, "    keys %s in %s\n", strings.Join(r.Keys, " "), r.Backend)
-		for _, warning := range warnings(r) {
+		for _, warning := range slices.Concat(warnings(r), r.Warnings(p.CalledConfd())) {
 			fmt.Fprintf(out, "    warning: %s\n", warning)
 		}
 	}

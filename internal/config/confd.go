@@ -3,6 +3,7 @@ package config
 import (
 	"flag"
 	"fmt"
+	"slices"
 )
 
 // confdName is the name by which the program is confd for etcd and files: it
@@ -122,6 +123,18 @@ func (line *commandLine) prefixWarning(s *Settings) []string {
 		return nil
 	}
 	return []string{"prefix replaces the prefix of every resource, as in confd; abtreece/confd puts it in front of theirs"}
+}
+
+// precedenceWarnings names the flags that win over the file just read; in confd
+// they lose. In abtreece/confd they win, too.
+func (s *Settings) precedenceWarnings(flags []assignment) (warnings []string) {
+	for _, a := range flags {
+		warning := fmt.Sprintf("flag -%s wins over the configuration file; in confd the file wins", a.option.name)
+		if s.from[a.option.name] == fromFile && !slices.Contains(warnings, warning) {
+			warnings = append(warnings, warning)
+		}
+	}
+	return warnings
 }
 
 // meant are flags that people type for ours.

@@ -140,3 +140,22 @@ func TestConfdEnvironment(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+// TestConfdPrecedence names the flags that lose in confd against its file.
+func TestConfdPrecedence(t *testing.T) {
+	const config = "prefix = \"/file\"\nnodes = [\"h:1\"]\n"
+	s, warnings, err := loadConfd(t, config, nil, "-prefix", "/flag", "-node", "h:2", "-node", "h:3", "-interval", "10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Prefix != "/flag" {
+		t.Errorf("prefix %q, want that of the flag", s.Prefix)
+	}
+	want := []string{
+		"flag -prefix wins over the configuration file; in confd the file wins",
+		"flag -node wins over the configuration file; in confd the file wins",
+	}
+	if diff := cmp.Diff(want, warnings); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}

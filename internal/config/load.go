@@ -67,6 +67,9 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 		return nil, nil, err
 	}
 	warnings = append(warnings, more...)
+	if inv.CalledConfd() && !line.subcommand {
+		warnings = append(warnings, s.precedenceWarnings(flags)...)
+	}
 	s.putAll(variables, fromEnvironment)
 	s.putAll(flags, fromFlag)
 	more, err = s.resolve()
