@@ -23,6 +23,7 @@ import (
 // and how each resource stands with them. Of several backends, one that cannot
 // be reached does not hide what the others hold.
 func (p *program) show(ctx context.Context) error {
+	p.warnOutdated(ctx)
 	named := config.NewBackends(p.settings)
 	set, readings, err := p.toShow(named)
 	if err != nil {
