@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,6 +42,8 @@ const (
 	// by hanging up, and gRPC allows no less than 10 s.
 	keepaliveTime    = 10 * time.Second
 	keepaliveTimeout = 3 * time.Second
+	// reconnectWait is how long a request waits for a connection that had failed.
+	reconnectWait = 500 * time.Millisecond
 )
 
 // errClosed ends calls under way when the client is closed.
@@ -89,7 +92,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure etcd: %w", err)
 	}
-	c := &Client{cfg: cfg, certs: certs, failures: &failures{}, token: newToken(), dialing: make(chan struct{}, 1)}
+	c := &Client{cfg: cfg, certs: certs, failures: &failures{last: map[string]error{}}, token: newToken(), dialing: make(chan struct{}, 1)}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
@@ -153,8 +156,16 @@ func (c *Client) connect(ctx context.Context) (nodes int, err error) {
 	if scheme(found[0]) != scheme(c.nodes[0]) {
 		return 0, fmt.Errorf("connect to etcd: DNS turned from %s to %s: restart the program if that is right", scheme(c.nodes[0]), scheme(found[0]))
 	}
-	c.nodes = found
-	c.redial(ctx)
+	if c.cfg.usesSRV() && !slices.Equal(found, c.nodes) {
+		c.nodes = found
+		c.failures.reset()
+		c.client.SetEndpoints(found...)
+	}
+	// Try now rather than after gRPC's backoff, and give that a moment.
+	c.conn.ResetConnectBackoff()
+	wait, cancel := context.WithTimeout(ctx, reconnectWait)
+	defer cancel()
+	c.conn.WaitForStateChange(wait, connectivity.TransientFailure)
 	return len(c.nodes), nil
 }
 
@@ -177,7 +188,7 @@ func (c *Client) dial() error {
 			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 				conn, err := dialer.DialContext(ctx, "tcp", addr)
 				if err != nil {
-					c.failures.add(addr, err)
+					c.failures.set(addr, err)
 				}
 				return conn, err
 			}),
@@ -196,18 +207,4 @@ func (c *Client) dial() error {
 	c.client, c.conn = client, client.ActiveConnection()
 	c.kv, c.watch, c.auth = pb.NewKVClient(c.conn), pb.NewWatchClient(c.conn), pb.NewAuthClient(c.conn)
 	return nil
-}
-
-// redial ends gRPC's backoff and waits until a node is connected or all have
-// failed again. Without it a request would fail with what was true long ago.
-func (c *Client) redial(ctx context.Context) {
-	// Longer than an attempt, so that those that time out have done so.
-	ctx, cancel := context.WithTimeout(ctx, 2*c.cfg.DialTimeout)
-	defer cancel()
-	c.failures.restart(len(c.nodes), cancel)
-	if c.cfg.usesSRV() {
-		c.client.SetEndpoints(c.nodes...)
-	}
-	c.conn.ResetConnectBackoff()
-	c.conn.WaitForStateChange(ctx, connectivity.TransientFailure)
 }

@@ -6,6 +6,15 @@ import (
 	"pc4patroni/backends"
 )
 
+// refuse handles that etcd refuses to watch a range: a read tells whether we may
+// not read it any more, or whether the stream's token has expired.
+func (w *watch) refuse(wr *watcher) {
+	if !wr.denied {
+		wr.refused = true
+		w.enqueue(wr)
+	}
+}
+
 // deny makes the updates for a range that may not be read any more, or never
 // could. What is below it may be allowed, and gets watchers of its own.
 func (w *watch) deny(wr *watcher) []backends.Update {

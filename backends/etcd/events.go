@@ -32,7 +32,7 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 			w.byID[wr.id] = wr
 			return nil
 		}
-		return w.canceled(ctx, wr, resp)
+		return w.canceled(wr, resp)
 	case resp.Canceled || resp.CompactRevision != 0:
 		wr := w.byID[resp.WatchId]
 		delete(w.byID, resp.WatchId)
@@ -40,7 +40,7 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 			return nil // we canceled it, a ping for example
 		}
 		wr.live = false
-		return w.canceled(ctx, wr, resp)
+		return w.canceled(wr, resp)
 	case len(resp.Events) > 0:
 		wr := w.byID[resp.WatchId]
 		if wr == nil {
@@ -52,7 +52,7 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 }
 
 // canceled handles the end of a watcher that we did not end.
-func (w *watch) canceled(ctx context.Context, wr *watcher, resp *pb.WatchResponse) error {
+func (w *watch) canceled(wr *watcher, resp *pb.WatchResponse) error {
 	class := classifyReason(resp.CancelReason)
 	switch {
 	case class == compacted || resp.CompactRevision != 0:
@@ -65,7 +65,7 @@ func (w *watch) canceled(ctx context.Context, wr *watcher, resp *pb.WatchRespons
 		w.enqueue(wr)
 		return nil
 	case class == tokenRefused || class == forbidden || class == noUser:
-		w.check(ctx, wr, true)
+		w.refuse(wr)
 		return nil
 	}
 	text := plainReason(resp.CancelReason)

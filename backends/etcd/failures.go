@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,49 +20,38 @@ import (
 	"pc4patroni/backends"
 )
 
-// What becomes of a connection before the far side says its first word, and
-// what to do about it.
+// What may go wrong before the first message on a connection, and what to do
+// about it.
 var (
 	errSpeaksTLS    = errors.New("it speaks TLS: if it is a TLS port, write https:// and set client-ca-keys")
 	errSpeaksHTTP1  = errors.New("it speaks HTTP/1, not gRPC: is it etcd's client port?")
-	errHungUpOnText = errors.New("it hung up without a word: if it is a TLS port, write https:// and set client-ca-keys")
-	errHungUpOnTLS  = errors.New("it hung up without a word: if it is a port without TLS, write http:// and leave out the TLS options")
+	errHungUpOnText = errors.New("it closed the connection: if it is a TLS port, write https:// and set client-ca-keys")
+	errHungUpOnTLS  = errors.New("it closed the connection: if it is a port without TLS, write http:// and leave out the TLS options")
 	errNoAnswer     = errors.New("it accepts connections but does not answer")
 )
 
-// failures is why each node that cannot be talked to cannot. The connections
-// write it, whoever reports an error reads it.
+// failures holds why each node that cannot be reached cannot: gRPC keeps only
+// the text of one failure. Connections write it, errors of requests quote it.
 type failures struct {
 	mu   sync.Mutex
 	last map[string]error // by host:port
-	// all is called once want nodes have failed; nil if nobody waits for that.
-	all  func()
-	want int
 }
 
-// restart forgets everything and has all called once want nodes have failed.
-func (f *failures) restart(want int, all func()) {
+// set records a failure. A nil error means that the node works.
+func (f *failures) set(node string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.last, f.want, f.all = nil, want, all
-}
-
-func (f *failures) add(node string, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.last == nil {
-		f.last = map[string]error{}
+	if err == nil {
+		delete(f.last, node)
+		return
 	}
 	f.last[node] = err
-	if f.all != nil && len(f.last) >= f.want {
-		f.all()
-		f.all = nil
-	}
 }
 
-// addConnected is add for what ended a connection that had been made. If we
-// ended it ourselves it was for lack of an answer, unless a better reason is known.
-func (f *failures) addConnected(node string, plain bool, err error) {
+// setConnected records what ended a connection before the first message.
+func (f *failures) setConnected(node string, plain bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
 		err = errHungUpOnTLS
@@ -70,24 +60,16 @@ func (f *failures) addConnected(node string, plain bool, err error) {
 		}
 	case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		if f.knows(node) {
-			return
-		}
-		err = errNoAnswer
+		// We closed it. An earlier failure says more.
+		err = cmp.Or(f.last[node], errNoAnswer)
 	}
-	f.add(node, err)
+	f.last[node] = err
 }
 
-func (f *failures) knows(node string) bool {
+func (f *failures) reset() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.last[node] != nil
-}
-
-func (f *failures) clear(node string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.last, node)
+	clear(f.last)
 }
 
 func (f *failures) none() bool {
@@ -96,41 +78,30 @@ func (f *failures) none() bool {
 	return len(f.last) == 0
 }
 
-// wrap puts what is known about the nodes in place of cause, an error of gRPC
-// that says less. It tells an access denied only if that is what every node
-// did: otherwise another node may let us in as soon as it is back.
+// wrap replaces cause, an error of gRPC, by what is known about the nodes. Access
+// is denied only if every node refuses our certificate: otherwise another node
+// may accept it once it is back.
 func (f *failures) wrap(cause error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.last) == 0 {
 		return fmt.Errorf("connect to etcd: %w", plainError{cause})
 	}
-	e := &unreachable{causes: []error{cause}}
 	denied := true
 	var parts []string
 	for _, node := range slices.Sorted(maps.Keys(f.last)) {
 		err := f.last[node]
 		parts = append(parts, node+": "+describe(err))
-		e.causes = append(e.causes, err)
 		denied = denied && rejectsCertificate(err)
 	}
-	e.text = "connect to etcd: " + strings.Join(parts, "; ")
+	text := strings.Join(parts, "; ")
 	if denied {
-		e.causes = append(e.causes, backends.ErrDenied)
+		return fmt.Errorf("connect to etcd: %w: %s", backends.ErrDenied, text)
 	}
-	return e
+	return errors.New("connect to etcd: " + text)
 }
 
-// unreachable is the error of a request that reached no node.
-type unreachable struct {
-	text   string
-	causes []error
-}
-
-func (e *unreachable) Error() string   { return e.text }
-func (e *unreachable) Unwrap() []error { return e.causes }
-
-// describe puts one node's failure into words and says what to do about it.
+// describe says why a node cannot be reached, and what to do about it.
 func describe(err error) string {
 	var op *net.OpError
 	var record tls.RecordHeaderError
@@ -149,7 +120,7 @@ func describe(err error) string {
 	case rejectsCertificate(err):
 		return fmt.Sprintf("etcd refuses our certificate: %v: check client-cert, and that etcd trusts its authority", err)
 	case errors.As(err, &op) && op.Op == "dial":
-		// The operation and the address have been said.
+		// The text already has the address.
 		return op.Err.Error()
 	}
 	return err.Error()
@@ -158,8 +129,7 @@ func describe(err error) string {
 // rejectsCertificate tells whether err is the alert with which a TLS server
 // refuses a client's certificate.
 func rejectsCertificate(err error) bool {
-	// crypto/tls hands out the alerts of the far side in a type of its own that
-	// is not exported but is the alert's number.
+	// crypto/tls returns an alert as a number of an unexported type.
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" {
 		return false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -90,7 +89,7 @@ func (w *watch) tick(ctx context.Context, now time.Time) error {
 		w.st.send(createRequest(rangeOf(any.path), 0, pb.WatchCreateRequest_NOPUT, pb.WatchCreateRequest_NODELETE))
 	}
 	if now.After(p.check) {
-		w.check(ctx, any, false)
+		w.check(ctx, any)
 	}
 	return nil
 }
@@ -103,11 +102,11 @@ func (w *watch) pong(ctx context.Context, resp *pb.WatchResponse) error {
 	case !resp.Canceled:
 		w.st.send(cancelRequest(resp.WatchId))
 	case !wr.denied:
-		w.check(ctx, wr, true)
+		w.refuse(wr)
 	}
 	if h := resp.Header; h.GetClusterId() != 0 && h.GetRevision() < w.reached {
-		// The member lags behind, or the store was put back.
-		w.check(ctx, wr, false)
+		// The member lags behind, or the store was restored from a backup.
+		w.check(ctx, wr)
 	}
 	if !w.settled {
 		return nil
@@ -115,14 +114,9 @@ func (w *watch) pong(ctx context.Context, resp *pb.WatchResponse) error {
 	return w.deliver(nil)
 }
 
-// check asks the store, and not the member that is watched, how far it is and
-// whether a range may be read. refused says that the stream was refused a
-// watcher of that range.
-func (w *watch) check(ctx context.Context, wr *watcher, refused bool) {
+// check asks the store, and not the member that is watched, for its revision.
+func (w *watch) check(ctx context.Context, wr *watcher) {
 	if w.checking {
-		if refused && !slices.Contains(w.refused, wr) {
-			w.refused = append(w.refused, wr)
-		}
 		return
 	}
 	w.checking = true
@@ -132,41 +126,17 @@ func (w *watch) check(ctx context.Context, wr *watcher, refused bool) {
 		cluster, revision, allowed, err := w.c.present(ctx, wr.path)
 		return func() error {
 			w.checking = false
-			if err == nil {
-				err = w.checked(wr, refused, floor, cluster, revision, allowed)
+			switch {
+			case err != nil:
+				return err
+			case !allowed:
+				w.refuse(wr)
+			case !sameCluster(cluster, w.cluster) || revision < floor:
+				return w.replaced(cluster, revision, floor)
+			default:
+				w.pings.expect(revision)
 			}
-			if err == nil {
-				w.checkNext(ctx)
-			}
-			return err
+			return nil
 		}
 	})
-}
-
-// checked handles what the store said. It had reached the revision floor before.
-func (w *watch) checked(wr *watcher, refused bool, floor int64, cluster uint64, revision int64, allowed bool) error {
-	switch {
-	case !allowed && wr.denied:
-		return nil
-	case !allowed:
-		return w.deliver(w.deny(wr))
-	case !sameCluster(cluster, w.cluster) || revision < floor:
-		return w.replaced(cluster, revision, floor)
-	case refused && w.renewed:
-		return fmt.Errorf("watch %q in etcd: it may be read but not watched", wr.path)
-	case refused:
-		w.renewed = true
-		return errStaleToken
-	}
-	w.pings.expect(revision)
-	return nil
-}
-
-// checkNext checks what was refused during the last check.
-func (w *watch) checkNext(ctx context.Context) {
-	if len(w.refused) > 0 {
-		wr := w.refused[0]
-		w.refused = w.refused[1:]
-		w.check(ctx, wr, true)
-	}
 }

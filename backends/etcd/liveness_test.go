@@ -150,7 +150,7 @@ func TestWatchEndsByWhatEtcdSays(t *testing.T) {
 		{"a revision again", func() (*pb.WatchResponse, error) { return event(0, 9), nil }, "revision 9 of \"/a/\" came after revision 10"},
 		{"another cluster", func() (*pb.WatchResponse, error) {
 			return &pb.WatchResponse{WatchId: -1, Header: &pb.ResponseHeader{ClusterId: 8, Revision: 11}}, nil
-		}, "etcd is another one"},
+		}, "etcd was replaced"},
 		{"no leader", canceled(rpctypes.ErrGRPCNoLeader.Error()), "no leader"},
 		{"no reason", canceled(""), "it gave no reason"},
 		{"stream without a leader", func() (*pb.WatchResponse, error) { return nil, rpctypes.ErrGRPCNoLeader }, "no leader"},
@@ -214,8 +214,8 @@ func TestMemberThatLagsBehind(t *testing.T) {
 	if len(w.resyncs) > 0 {
 		t.Errorf("full states %v, want none", w.resyncs)
 	}
-	f.store.Store(9) // put back from a copy
-	if err := w.wait(); !strings.Contains(err.Error(), "was put back") {
+	f.store.Store(9) // restored from a backup
+	if err := w.wait(); !strings.Contains(err.Error(), "restored from a backup") {
 		t.Errorf("Watch ended with %v", err)
 	}
 	w = w.again(c)

@@ -21,7 +21,7 @@ func rangeOf(path string) keyRange {
 	return keyRange{key: path}
 }
 
-// grant is how etcdctl wants the range.
+// grant is the range as etcdctl's arguments.
 func (r keyRange) grant() string {
 	if r.end == "" {
 		return r.key
@@ -29,7 +29,7 @@ func (r keyRange) grant() string {
 	return "--prefix=true " + r.key
 }
 
-// checkPaths reports paths that are none.
+// checkPaths rejects what is not a path.
 func checkPaths(paths []string) error {
 	if len(paths) == 0 {
 		return fmt.Errorf("read etcd: no path given")
@@ -42,24 +42,18 @@ func checkPaths(paths []string) error {
 	return nil
 }
 
-// cover returns the paths to read and watch so that each of paths is read and
-// watched once, and for each of them those of paths that it covers, itself
-// first.
+// cover returns the paths to read and watch so that nothing is read twice, and
+// for each of them those of paths that it covers, itself first.
 func cover(paths []string) (covering []string, covered map[string][]string) {
 	covering = backends.Minimize(paths)
 	covered = make(map[string][]string, len(covering))
-	for _, p := range covering {
-		covered[p] = nil
-	}
 	for _, p := range slices.Sorted(slices.Values(paths)) {
-		by := p
-		for i := range len(p) {
-			if _, ok := covered[p[:i+1]]; ok && p[i] == '/' {
-				by = p[:i+1]
-				break
-			}
+		// Of sorted paths, none stands between p and the one that covers it.
+		i, found := slices.BinarySearch(covering, p)
+		if !found {
+			i--
 		}
-		covered[by] = append(covered[by], p)
+		covered[covering[i]] = append(covered[covering[i]], p)
 	}
 	return covering, covered
 }

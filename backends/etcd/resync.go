@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"fmt"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
@@ -71,15 +72,26 @@ func (w *watch) finishRead(batch []*watcher, floor int64, snap *snapshot) error 
 		}
 	}
 	var updates []backends.Update
+	var refused *watcher
 	for _, wr := range batch {
+		if wr.refused && !snap.denied[wr.path] {
+			refused = wr
+		}
 		if snap.denied[wr.path] {
 			updates = append(updates, w.deny(wr)...)
 		} else {
 			updates = append(updates, w.state(wr, snap)...)
 		}
-		wr.full, wr.reading, wr.recent = false, false, nil
+		wr.full, wr.reading, wr.refused, wr.recent = false, false, false, nil
 	}
-	return w.deliver(updates)
+	if err := w.deliver(updates); err != nil || refused == nil {
+		return err
+	}
+	if w.renewed {
+		return fmt.Errorf("watch %q in etcd: it may be read but not watched", refused.path)
+	}
+	w.renewed = true
+	return errStaleToken
 }
 
 // state makes the updates with the full state of the paths of a watcher, and

@@ -73,8 +73,8 @@ func (c *certificates) config() *tls.Config {
 	return cfg
 }
 
-// transport is the credentials of connections to etcd, which also tell
-// failures why a node could not be talked to: gRPC itself keeps only a text.
+// transport is the credentials of connections to etcd. It also records why a
+// handshake failed.
 type transport struct {
 	certs    *certificates // nil for plain HTTP/2
 	failures *failures
@@ -89,10 +89,10 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 	}
 	conn, info, err := inner.ClientHandshake(ctx, authority, raw)
 	if err != nil {
-		t.failures.addConnected(authority, t.certs == nil, err)
+		t.failures.setConnected(authority, t.certs == nil, err)
 		return nil, nil, err
 	}
-	return &greetedConn{Conn: conn, node: authority, plain: t.certs == nil, failures: t.failures}, info, nil
+	return &firstReadConn{Conn: conn, node: authority, plain: t.certs == nil, failures: t.failures}, info, nil
 }
 
 func (t *transport) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -110,42 +110,41 @@ func (t *transport) Clone() credentials.TransportCredentials { return t }
 
 func (t *transport) OverrideServerName(string) error { return nil }
 
-// greetedConn is a connection that tells failures what its first read brought.
-// A server that refuses our certificate says so only then, and so does one
-// that speaks something else than HTTP/2.
-type greetedConn struct {
+// firstReadConn records what the first read of a connection brings. Only there a
+// server refuses our certificate, or turns out not to speak HTTP/2.
+type firstReadConn struct {
 	net.Conn
 	node     string
 	plain    bool
 	failures *failures
-	greeted  atomic.Bool
+	read     atomic.Bool
 }
 
-func (c *greetedConn) Read(p []byte) (int, error) {
+func (c *firstReadConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n == 0 && err == nil || c.greeted.Swap(true) {
+	if n == 0 && err == nil || c.read.Swap(true) {
 		return n, err
 	}
 	switch {
 	case n > 0 && c.plain && p[0] == tlsAlert:
-		c.failures.add(c.node, errSpeaksTLS)
+		c.failures.set(c.node, errSpeaksTLS)
 	case n > 0 && c.plain && p[0] == 'H':
 		// "HTTP/1.1 400": a frame of HTTP/2 this long does not exist.
-		c.failures.add(c.node, errSpeaksHTTP1)
+		c.failures.set(c.node, errSpeaksHTTP1)
 	case n > 0:
-		c.failures.clear(c.node)
+		c.failures.set(c.node, nil)
 	default:
-		c.failures.addConnected(c.node, c.plain, err)
+		c.failures.setConnected(c.node, c.plain, err)
 	}
 	return n, err
 }
 
-// Close reads what is there, if nothing was read before: gRPC closes when it
-// cannot write, often before it has read why the far side hung up.
-func (c *greetedConn) Close() error {
-	if !c.greeted.Load() && c.SetReadDeadline(time.Now().Add(100*time.Millisecond)) == nil {
+// Close reads first if nothing was read before: gRPC closes when it cannot
+// write, often before it has read why the server closed the connection.
+func (c *firstReadConn) Close() error {
+	if !c.read.Load() && c.SetReadDeadline(time.Now().Add(100*time.Millisecond)) == nil {
 		var first [1]byte
-		_, _ = c.Read(first[:]) // Read tells failures
+		_, _ = c.Read(first[:]) // which records the failure
 	}
 	return c.Conn.Close()
 }

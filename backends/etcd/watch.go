@@ -14,16 +14,16 @@ import (
 	"pc4patroni/backends"
 )
 
-// Watch implements [backends.Backend]. It goes like this:
+// Watch implements [backends.Backend] in three steps:
 //
-//   - resume: one small read says what the store is now, and so which paths
-//     can be watched from the caller's version and which are read in full;
+//   - resume: one small read finds the store's cluster ID and revision, which
+//     decide what is watched from the caller's version and what is read in full;
 //   - open: one stream with a watcher for each range;
-//   - follow: events are delivered as they come; reads run beside it, at first
+//   - follow: events are delivered as they come. Full reads run beside that: first
 //     of what could not be resumed, later of everything at each resync.
 //
-// Overlapping paths share a watcher, and each gets what concerns it. A path
-// that etcd denies costs the others nothing; it is tried again at each resync.
+// Overlapping paths share a watcher; each gets the events that it covers. A path
+// that etcd denies does not disturb the others; it is tried again at each resync.
 func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync time.Duration, sink func([]backends.Update) error) error {
 	names := make([]string, len(paths))
 	for i, p := range paths {
@@ -67,10 +67,9 @@ type watch struct {
 	queue   []*watcher
 	reading bool
 
-	// Signs of life (liveness.go).
+	// Liveness (liveness.go).
 	pings    pinger
 	checking bool
-	refused  []*watcher // to be checked next
 
 	// done yields what is to be done with the result of a read or a check.
 	done chan func() error
@@ -87,6 +86,8 @@ type watcher struct {
 	next int64 // the revision to watch from; 0: not before a read
 	// denied is set while etcd does not let us read the range.
 	denied bool
+	// refused is set when etcd refused to watch the range: a read tells why.
+	refused bool
 
 	queued  bool // to be read
 	full    bool // the read is for paths with a state, too
@@ -102,11 +103,11 @@ type path struct {
 	resync string
 }
 
-// errStaleToken ends a stream whose token has expired and is renewed. What is
-// watched already goes on, but etcd accepts no new watcher on it.
+// errStaleToken ends a stream whose token has expired, for one with a new token.
+// Watchers on the old stream go on, but etcd accepts no new ones.
 var errStaleToken = errors.New("the token of the stream has expired")
 
-// sinkError is an error of sink on its way out, which nothing is added to.
+// sinkError marks an error of sink, which Watch returns as it is.
 type sinkError struct{ err error }
 
 func (e *sinkError) Error() string { return e.err.Error() }
@@ -134,8 +135,8 @@ func (w *watch) run(ctx context.Context, paths []backends.WatchPath, resync time
 	}
 }
 
-// spread makes a resync interval a little shorter, each time by another
-// amount, so that those who start together do not read together.
+// spread shortens a resync interval by up to a tenth, at random, so that hosts
+// that start together do not read together.
 func spread(resync time.Duration) time.Duration {
 	if resync <= 0 {
 		return 1<<63 - 1
@@ -175,16 +176,16 @@ func (w *watch) open(ctx context.Context) (err error) {
 		return w.c.explain(ctx, err)
 	}
 	w.byID = make(map[int64]*watcher, len(w.watchers))
-	w.asked, w.refused, w.settled = nil, nil, false
+	w.asked, w.settled = nil, false
 	w.pings.reset()
 	for _, wr := range w.watchers {
-		wr.live = false
+		wr.live, wr.refused = false, false
 		w.create(wr)
 	}
 	return nil
 }
 
-// create asks for the watcher of a range, if it is known where it starts.
+// create asks for the watcher of a range, if its first revision is known.
 func (w *watch) create(wr *watcher) {
 	if wr.next > 0 && !wr.denied {
 		w.asked = append(w.asked, wr)
@@ -223,8 +224,8 @@ func (w *watch) follow(ctx context.Context, due *time.Timer, resync time.Duratio
 	}
 }
 
-// background does work beside the watch. What it returns is called by the
-// goroutine that owns the watch.
+// background does work beside the watch. The goroutine that owns the watch calls
+// the function that work returns.
 func (w *watch) background(ctx context.Context, work func() func() error) {
 	w.wg.Go(func() {
 		finish := work()
@@ -262,6 +263,6 @@ func (w *watch) deliver(updates []backends.Update) error {
 
 // replaced makes the error for a store that is not the one that was watched.
 func (w *watch) replaced(cluster uint64, revision, expected int64) error {
-	return fmt.Errorf("etcd is another one or was put back: cluster %x at revision %d was expected, cluster %x at revision %d found",
+	return fmt.Errorf("etcd was replaced, or restored from a backup: expected cluster %x at revision %d, found cluster %x at revision %d",
 		w.cluster, expected, cluster, revision)
 }
