@@ -13,11 +13,11 @@ import (
 	"pc4patroni/backends"
 )
 
-// token is what a login gave us. It goes along with every other request.
+// token is what a login returned. Every other request carries it.
 type token struct {
 	// value is nil before the first login, and empty where etcd wants no token.
 	value atomic.Pointer[string]
-	// renewing is held, by a value in it, by whoever logs in.
+	// renewing is held, by a value in it, during a login.
 	renewing chan struct{}
 }
 
@@ -25,8 +25,8 @@ var _ credentials.PerRPCCredentials = (*token)(nil)
 
 func newToken() *token { return &token{renewing: make(chan struct{}, 1)} }
 
-// withoutToken marks the context of a request that the token must not go along
-// with: a login, which up to etcd 3.4 fails if it comes with a token that has expired.
+// withoutToken marks the context of a login, which must not carry the old token:
+// etcd 3.4 rejects a login with an expired one.
 type withoutToken struct{}
 
 func (t *token) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
@@ -39,9 +39,9 @@ func (t *token) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 // RequireTransportSecurity is false because etcd's users work without TLS.
 func (t *token) RequireTransportSecurity() bool { return false }
 
-// login replaces the token stale, which etcd does not accept any more or which
-// is nil before the first login. Of several callers with the same stale token
-// one logs in. Without a user nobody does.
+// login replaces the stale token: one that etcd no longer accepts, or nil before
+// the first login. Of several callers with the same stale token one logs in.
+// Without a user it does nothing.
 func (c *Client) login(ctx context.Context, nodes int, stale *string) error {
 	if c.cfg.Username == "" || c.token.value.Load() != stale {
 		return nil
@@ -69,18 +69,11 @@ func (c *Client) login(ctx context.Context, nodes int, stale *string) error {
 		c.token.value.Store(&resp.Token)
 		return nil
 	case classify(err) == loginRefused:
-		return fmt.Errorf("log in to etcd as user %q: %w: wrong user name or password: check username and %s", c.cfg.Username, backends.ErrDenied, c.cfg.passwordOption())
+		return fmt.Errorf("log in to etcd as user %q: %w: wrong user name or password: check username and password", c.cfg.Username, backends.ErrDenied)
 	case errors.Is(rpctypes.Error(err), rpctypes.ErrAuthNotEnabled):
-		// Who may do anything needs no token.
+		// Without authentication no request needs a token.
 		c.token.value.Store(new(string))
 		return nil
 	}
 	return err
-}
-
-func (c Config) passwordOption() string {
-	if c.PasswordFile != "" {
-		return "password-file " + c.PasswordFile
-	}
-	return "password"
 }

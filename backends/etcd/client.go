@@ -1,17 +1,15 @@
 // Package etcd reads and watches keys in etcd (API v3, servers from 3.4 on).
 //
-// A path is one range of keys. Load reads ranges in pages at one revision, with
-// few round trips. Watch (watch.go) follows each range with one watcher, all on
-// a single stream: it resumes where the caller was (resume.go), delivers every
-// event when it arrives, and reads everything in full now and then beside the
-// watch (resync.go).
+// A path is one range of keys. Load reads ranges in pages at one revision, in
+// few round trips. Watch (watch.go) uses one stream with a watcher for each range:
+// it resumes from the caller's revision (resume.go), delivers each event as it
+// arrives, and resyncs beside the watch (resync.go).
 //
 // Package clientv3 makes the connections and balances between the nodes. Its
-// watcher is not used, because it reconnects in silence, and an etcd that came
-// back with another history or a lower revision must not pass unnoticed.
+// watcher is not used: it reconnects silently, and would miss that etcd was
+// replaced or restored from a backup.
 //
-// The user that Config names needs read permission on what the paths cover and
-// on nothing else.
+// The user needs read permission on what the paths cover and on nothing else.
 package etcd
 
 import (
@@ -37,8 +35,8 @@ import (
 )
 
 const (
-	// keepaliveTime and keepaliveTimeout close a connection whose far side is
-	// gone after 13 s at most. etcd answers pings more frequent than every 5 s
+	// keepaliveTime and keepaliveTimeout close a connection to a node that is
+	// gone after at most 13 s. etcd answers pings more frequent than every 5 s
 	// by hanging up, and gRPC allows no less than 10 s.
 	keepaliveTime    = 10 * time.Second
 	keepaliveTimeout = 3 * time.Second
@@ -57,7 +55,7 @@ type Client struct {
 	failures *failures
 	token    *token
 
-	// dialing is held, by a value in it, by whoever connects.
+	// dialing is a mutex, held by a value in it, that one can stop waiting for.
 	dialing chan struct{}
 
 	// Set by the first connect, under dialing, and never changed.
@@ -130,9 +128,8 @@ func (c *Client) begin(ctx context.Context) (context.Context, func(), error) {
 	}, nil
 }
 
-// connect makes the connection, or has one that is in gRPC's backoff tried
-// again, and returns the number of nodes. It does not wait for a new
-// connection: the first request does.
+// connect makes the connection, or retries one that has failed, and returns the
+// number of nodes. It does not wait for a new connection: the first request does.
 func (c *Client) connect(ctx context.Context) (nodes int, err error) {
 	select {
 	case c.dialing <- struct{}{}:
@@ -171,9 +168,9 @@ func (c *Client) connect(ctx context.Context) (nodes int, err error) {
 
 func (c *Client) dial() error {
 	c.cfg.Logger.Debug("etcd nodes", "nodes", c.nodes)
-	creds := &transport{failures: c.failures}
+	var certs *certificates
 	if scheme(c.nodes[0]) == "https" {
-		creds.certs = c.certs
+		certs = c.certs
 	}
 	dialer := &net.Dialer{Timeout: c.cfg.DialTimeout}
 	client, err := clientv3.New(clientv3.Config{
@@ -183,7 +180,7 @@ func (c *Client) dial() error {
 		MaxUnaryRetries: 1,
 		Logger:          zap.NewNop(),
 		DialOptions: []grpc.DialOption{
-			grpc.WithTransportCredentials(creds),
+			grpc.WithTransportCredentials(newTransport(certs, c.failures)),
 			grpc.WithPerRPCCredentials(c.token),
 			grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 				conn, err := dialer.DialContext(ctx, "tcp", addr)

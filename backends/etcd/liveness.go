@@ -9,15 +9,15 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 )
 
-// pinger asks the member at the other end of the stream for signs of life.
+// pinger checks the liveness of the member at the other end of the stream.
 //
-// A ping is a watcher that lets no event through and is canceled as soon as it
-// is created. etcd answers that always and at once, with its revision. Progress
-// requests are no use for it: etcd answers them late or not at all while a
-// watcher is behind, and its grpc-proxy stumbles over them.
+// A ping is a watcher that filters out every event and is canceled as soon as it
+// is created. etcd always answers at once, with its revision. Progress requests
+// do not work: etcd answers them late or not at all while a watcher is behind,
+// and its grpc-proxy mishandles them.
 //
-// A member that answers may still be stuck at an old revision. So now and then
-// a linearizable read says how far the store is, and the member must get there.
+// A member that answers may be stuck at an old revision. So a linearizable read
+// now and then gives the store's revision, which the member must reach.
 type pinger struct {
 	ticker  *time.Ticker
 	silence time.Duration
@@ -49,8 +49,8 @@ func (p *pinger) planCheck() {
 	p.check = time.Now().Add(3*p.silence + rand.N(2*p.silence))
 }
 
-// saw takes the header of a message. Those that etcd's grpc-proxy makes up, which
-// have no cluster ID, say nothing about a member.
+// saw notes the revision in a header. Headers that etcd's grpc-proxy makes up have
+// no cluster ID and say nothing about a member.
 func (p *pinger) saw(h *pb.ResponseHeader) {
 	if h.GetClusterId() == 0 {
 		return
@@ -61,18 +61,18 @@ func (p *pinger) saw(h *pb.ResponseHeader) {
 	}
 }
 
-// expect wants the member to reach a revision, if it says how far it is.
+// expect has the member reach a revision, if the member's own is known.
 func (p *pinger) expect(revision int64) {
 	if p.member > 0 && revision > p.member && p.expected == 0 {
 		p.expected, p.since = revision, time.Now()
 	}
 }
 
-// tick sends a ping, and gives up when there was no answer for too long.
+// tick sends a ping, and fails after too long without an answer.
 func (w *watch) tick(ctx context.Context, now time.Time) error {
 	p := &w.pings
 	if now.Sub(p.last) > p.silence*2/3 {
-		// This process stood still, or sink was slow: not etcd.
+		// This process was suspended, or sink was slow: etcd is not to blame.
 		p.heard, p.since = now, now
 	}
 	p.last = now
@@ -80,7 +80,7 @@ func (w *watch) tick(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("watch etcd: nothing heard for %v", quiet.Round(time.Millisecond))
 	}
 	if p.expected > 0 && now.Sub(p.since) >= p.silence {
-		return fmt.Errorf("watch etcd: the member that is watched stays at revision %d, the store is at %d", p.member, p.expected)
+		return fmt.Errorf("watch etcd: the member stays at revision %d, the store is at %d", p.member, p.expected)
 	}
 	any := w.watchers[rand.IntN(len(w.watchers))]
 	if p.pinged == nil {

@@ -2,10 +2,9 @@ package etcd
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -17,17 +16,12 @@ import (
 // etcd's grpc-proxy have none.
 
 func makeVersion(cluster uint64, revision int64) backends.Version {
-	return backends.Version(strconv.FormatUint(cluster, 16) + "/" + strconv.FormatInt(revision, 10))
+	return backends.Version(fmt.Sprintf("%x/%d", cluster, revision))
 }
 
-// parseVersion returns revision 0 for the empty version and for what is none.
+// parseVersion returns revision 0 for a version that is empty or not etcd's.
 func parseVersion(v backends.Version) (cluster uint64, revision int64) {
-	id, rev, _ := strings.Cut(string(v), "/")
-	cluster, err := strconv.ParseUint(id, 16, 64)
-	if err != nil {
-		return 0, 0
-	}
-	if revision, err = strconv.ParseInt(rev, 10, 64); err != nil {
+	if _, err := fmt.Sscanf(string(v), "%x/%d", &cluster, &revision); err != nil {
 		return 0, 0
 	}
 	return cluster, max(revision, 0)
@@ -36,10 +30,9 @@ func parseVersion(v backends.Version) (cluster uint64, revision int64) {
 // sameCluster tells whether two cluster IDs can be those of one cluster.
 func sameCluster(a, b uint64) bool { return a == b || a == 0 || b == 0 }
 
-// present asks what the store's cluster ID and revision are now. The read is
-// linearizable: no member that lags behind or is cut off answers it. It counts
-// the keys of the first of paths that may be read; allowed is false if there
-// is none.
+// present returns the store's cluster ID and revision. The read is linearizable:
+// a member that lags behind or is cut off cannot answer it. It counts the keys of
+// the first of paths that may be read; allowed is false if there is none.
 func (c *Client) present(ctx context.Context, paths ...string) (cluster uint64, revision int64, allowed bool, err error) {
 	for _, p := range paths {
 		r := rangeOf(p)
@@ -60,8 +53,8 @@ func (c *Client) present(ctx context.Context, paths ...string) (cluster uint64, 
 	return 0, 0, false, nil
 }
 
-// resume finds out from where each path can be watched: from the version that
-// the caller has where that is one of this store, and else after a full read.
+// resume decides from where each path is watched: from the caller's version if
+// this store had it, and otherwise after a full read.
 func (w *watch) resume(ctx context.Context, paths []backends.WatchPath) error {
 	after := make(map[string]backends.Version, len(paths))
 	for _, p := range paths {

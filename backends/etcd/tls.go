@@ -76,14 +76,22 @@ func (c *certificates) config() *tls.Config {
 // transport is the credentials of connections to etcd. It also records why a
 // handshake failed.
 type transport struct {
+	// What gRPC wants beside the handshake of a client.
+	credentials.TransportCredentials
 	certs    *certificates // nil for plain HTTP/2
 	failures *failures
 }
 
-var _ credentials.TransportCredentials = (*transport)(nil)
+func newTransport(certs *certificates, failures *failures) *transport {
+	t := &transport{insecure.NewCredentials(), certs, failures}
+	if certs != nil {
+		t.TransportCredentials = credentials.NewTLS(nil)
+	}
+	return t
+}
 
 func (t *transport) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	inner := insecure.NewCredentials()
+	inner := t.TransportCredentials
 	if t.certs != nil {
 		inner = credentials.NewTLS(t.certs.config())
 	}
@@ -95,20 +103,7 @@ func (t *transport) ClientHandshake(ctx context.Context, authority string, raw n
 	return &firstReadConn{Conn: conn, node: authority, plain: t.certs == nil, failures: t.failures}, info, nil
 }
 
-func (t *transport) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, fmt.Errorf("etcd: credentials are for clients only")
-}
-
-func (t *transport) Info() credentials.ProtocolInfo {
-	if t.certs != nil {
-		return credentials.ProtocolInfo{SecurityProtocol: "tls"}
-	}
-	return credentials.ProtocolInfo{SecurityProtocol: "insecure"}
-}
-
 func (t *transport) Clone() credentials.TransportCredentials { return t }
-
-func (t *transport) OverrideServerName(string) error { return nil }
 
 // firstReadConn records what the first read of a connection brings. Only there a
 // server refuses our certificate, or turns out not to speak HTTP/2.
