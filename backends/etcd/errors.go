@@ -18,7 +18,7 @@ const (
 	unavailable        // no node could be reached, or the one reached cannot serve just now
 	timedOut           // no answer in time
 	canceled           // the caller's context is over
-	tokenRefused       // the token has expired, or permissions changed since it was issued
+	tokenRefused       // the token has expired, or permissions have changed since
 	loginRefused       // wrong user or password
 	noUser             // etcd wants a user and we have none
 	forbidden          // the user lacks the permission
@@ -26,8 +26,8 @@ const (
 	tooManyOps         // the server allows fewer operations in a transaction
 )
 
-// said returns the error of gRPC that err wraps, or err itself.
-func said(err error) error {
+// grpcError returns the error of gRPC that err wraps, or err itself.
+func grpcError(err error) error {
 	if s, ok := errors.AsType[interface {
 		error
 		GRPCStatus() *status.Status
@@ -42,7 +42,7 @@ func classify(err error) class {
 	if err == nil {
 		return other
 	}
-	err = said(err)
+	err = grpcError(err)
 	code := status.Code(err)
 	if etcd, ok := errors.AsType[rpctypes.EtcdError](rpctypes.Error(err)); ok {
 		code = etcd.Code()
@@ -82,14 +82,14 @@ func classify(err error) class {
 	return other
 }
 
-// fromServer tells whether err was said by etcd and not by our side of the
+// fromServer tells whether err came from etcd and not from our side of the
 // connection.
 func fromServer(err error) bool {
-	_, ok := errors.AsType[rpctypes.EtcdError](rpctypes.Error(said(err)))
+	_, ok := errors.AsType[rpctypes.EtcdError](rpctypes.Error(grpcError(err)))
 	return ok
 }
 
-// plainError shows an error of gRPC without gRPC's own decoration.
+// plainError is an error of gRPC whose text lacks gRPC's prefixes.
 type plainError struct{ error }
 
 func (e plainError) Unwrap() error { return e.error }
@@ -99,16 +99,16 @@ func (e plainError) Error() string {
 	if s, ok := status.FromError(e.error); ok {
 		text = s.Message()
 	}
-	for _, decoration := range []string{
+	for _, prefix := range []string{
 		"latest balancer error: ", "last connection error: ", "connection error: ", "etcdserver: ",
 	} {
-		text = strings.TrimPrefix(text, decoration)
+		text = strings.TrimPrefix(text, prefix)
 	}
 	return text
 }
 
-// classifyReason is classify for the reason why a watcher was canceled, which
-// etcd gives as the text of an error, with or without gRPC's decoration.
+// classifyReason classifies the reason why a watcher was canceled: the text of an
+// error, with or without gRPC's prefix.
 func classifyReason(reason string) class {
 	return classify(rpctypes.Error(errors.New(plainReason(reason))))
 }

@@ -20,7 +20,7 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 	switch {
 	case resp.Created:
 		if len(w.asked) == 0 {
-			return errors.New("watch etcd: it created a watcher that nobody asked for")
+			return errors.New("watch etcd: etcd created a watcher that was not requested")
 		}
 		wr := w.asked[0]
 		w.asked = w.asked[1:]
@@ -51,7 +51,7 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 	return nil
 }
 
-// canceled handles the end of a watcher that we did not end.
+// canceled handles a watcher that etcd canceled.
 func (w *watch) canceled(wr *watcher, resp *pb.WatchResponse) error {
 	class := classifyReason(resp.CancelReason)
 	switch {

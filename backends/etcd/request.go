@@ -16,45 +16,49 @@ const (
 	// retryPause is the longest pause before another node is asked. Pauses are
 	// random: a fleet must not ask in step.
 	retryPause = 100 * time.Millisecond
-	// requestNodes is how many nodes may let a request wait for RequestTimeout
-	// before it fails: with five, and the default of 5 s, that is 25 s.
+	// requestNodes is how many nodes may each keep a request waiting for
+	// RequestTimeout before it fails: 25 s with the default of 5 s.
 	requestNodes = 5
 )
 
 // request makes one request. It is repeated where another attempt can help: at
-// another node if one did not answer or has no leader, with a new token if the
-// old one is not accepted any more.
-func request[Resp any](ctx context.Context, c *Client, call func(context.Context) (Resp, error)) (Resp, error) {
-	var resp Resp
-	bounded, cancel := context.WithTimeout(ctx, requestNodes*c.cfg.RequestTimeout)
-	defer cancel()
-	nodes, err := c.connect(bounded)
-	if err != nil {
-		return resp, c.explain(ctx, err)
-	}
-	if err := c.login(bounded, nodes, nil); err != nil {
-		return resp, c.explain(ctx, err)
-	}
-	attempt := func(ctx context.Context) (err error) {
+// another node if one does not answer or has no leader, with a new token if etcd
+// rejects the old one.
+func request[Resp any](ctx context.Context, c *Client, call func(context.Context) (Resp, error)) (resp Resp, err error) {
+	err = c.authenticated(ctx, func(ctx context.Context) (err error) {
 		resp, err = call(ctx)
 		return err
-	}
-	used := c.token.value.Load()
-	err = c.retry(bounded, nodes, attempt)
-	if classify(err) == tokenRefused && c.cfg.Username != "" {
-		if err := c.login(bounded, nodes, used); err != nil {
-			return resp, c.explain(ctx, err)
-		}
-		err = c.retry(bounded, nodes, attempt)
-	}
+	})
 	if err != nil {
 		return resp, c.explain(ctx, err)
 	}
 	return resp, nil
 }
 
-// retry calls until that works, fails for good, or no node is left to ask.
-// It returns what the last call returned.
+// authenticated connects and logs in as needed, and calls.
+func (c *Client) authenticated(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, requestNodes*c.cfg.RequestTimeout)
+	defer cancel()
+	nodes, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.login(ctx, nodes, nil); err != nil {
+		return err
+	}
+	used := c.token.value.Load()
+	err = c.retry(ctx, nodes, call)
+	if classify(err) != tokenRefused || c.cfg.Username == "" {
+		return err
+	}
+	if err := c.login(ctx, nodes, used); err != nil {
+		return err
+	}
+	return c.retry(ctx, nodes, call)
+}
+
+// retry calls until that succeeds, fails for good, or has failed twice for each
+// node. It returns the last error.
 func (c *Client) retry(ctx context.Context, nodes int, call func(context.Context) error) error {
 	for left := 2 * nodes; ; left-- {
 		err := c.attempt(ctx, call)
@@ -74,15 +78,15 @@ func (c *Client) retry(ctx context.Context, nodes int, call func(context.Context
 
 // attempt calls once.
 func (c *Client) attempt(ctx context.Context, call func(context.Context) error) error {
-	// A member without a leader refuses at once instead of making us wait.
+	// A member without a leader must refuse at once rather than let us wait.
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), c.cfg.RequestTimeout)
 	defer cancel()
 	return call(ctx)
 }
 
-// explain turns the last error of a request into one for people: it says why
-// no node could be reached if that was it, and wraps the error of ctx if that
-// is done.
+// explain makes the error of a request that users read: it says why no node
+// could be reached, if that is the cause, and wraps the error of a ctx that is
+// done.
 func (c *Client) explain(ctx context.Context, err error) error {
 	if errors.Is(over(ctx), errClosed) {
 		return errClosed
@@ -90,7 +94,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	class, ours := classify(err), !fromServer(err)
 	switch _, fromGRPC := status.FromError(err); {
 	case !fromGRPC && class == other:
-		// It speaks for itself.
+		// It needs no explanation.
 	case ours && ctx.Err() != nil && c.failures.none():
 		err = errors.New("ask etcd: no answer yet")
 	case ours && class == timedOut && c.failures.none():

@@ -9,16 +9,16 @@ import (
 	"pc4patroni/backends"
 )
 
-// Full reads run beside the watch, which goes on delivering. A read of the
-// store as it was at one revision may be older than changes that were delivered
-// meanwhile. So from the start of a read the events of its ranges are kept, and
-// those that are newer than the read are laid over what it found.
+// Full reads run beside the watch, which goes on delivering. A read at one
+// revision may be a stale read: older than events that were delivered meanwhile.
+// So the events of a range are kept from the start of its read, and those that are
+// newer than the read are applied to its result.
 
-// resyncRanges is how many ranges one read covers. Few enough that what it
-// brings is handled in a moment, between two changes.
+// resyncRanges is how many ranges one read covers: few enough that its result is
+// handled in a moment, between two events.
 const resyncRanges = 64
 
-// resync has everything read in full, what was denied included.
+// resync queues a full read of every range, including those that were denied.
 func (w *watch) resync() {
 	for _, wr := range w.watchers {
 		wr.full = true
@@ -59,8 +59,8 @@ func (w *watch) startRead(ctx context.Context) {
 	})
 }
 
-// finishRead delivers what a read of a part of the watchers found. The store
-// had reached the revision floor when it began.
+// finishRead delivers the result of a read. The store had reached the revision
+// floor before it.
 func (w *watch) finishRead(batch []*watcher, floor int64, snap *snapshot) error {
 	if snap.revision > 0 {
 		if !sameCluster(snap.cluster, w.cluster) || snap.revision < floor {
@@ -94,8 +94,8 @@ func (w *watch) finishRead(batch []*watcher, floor int64, snap *snapshot) error 
 	return errStaleToken
 }
 
-// state makes the updates with the full state of the paths of a watcher, and
-// starts the watcher if it waited for that.
+// state makes the updates with the full state of a watcher's paths, and starts
+// the watcher if it waited for that.
 func (w *watch) state(wr *watcher, snap *snapshot) []backends.Update {
 	revision := overlay(snap.keys[wr.path], snap.revision, wr.recent)
 	version := makeVersion(w.cluster, revision)

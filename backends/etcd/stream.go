@@ -12,14 +12,14 @@ import (
 // so that neither waits for the other: etcd stops reading while its answers
 // are not taken.
 type stream struct {
-	// in yields what etcd sends. It is closed at the end of the stream, and err
-	// says why.
+	// in yields what etcd sends. It is closed at the end of the stream, after err
+	// is set.
 	in  chan *pb.WatchResponse
 	err error
 
 	mu    sync.Mutex
-	queue []*pb.WatchRequest // what is to be sent
-	wake  chan struct{}      // holds a value after queue was added to
+	queue []*pb.WatchRequest // to be sent
+	wake  chan struct{}      // holds a value once queue has grown
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -27,8 +27,8 @@ type stream struct {
 
 // openStream opens a stream. It ends with ctx; close waits for that.
 func openStream(ctx context.Context, c *Client) (*stream, error) {
-	// gRPC tells the server of a deadline, which may then end the stream a
-	// moment before we would: that would look like a broken connection.
+	// Without the deadline of ctx, of which gRPC would tell the server: it could
+	// end the stream a moment earlier than we do, as if the connection broke.
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, cancel)
 	ctx = clientv3.WithRequireLeader(alive)
