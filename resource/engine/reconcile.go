@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -65,6 +66,7 @@ func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
 	case errors.Is(err, errNothingNew):
 	case err != nil:
 		r.failed(err)
+		r.set(func(s *ResourceStatus) { s.Change = change })
 	default:
 		r.succeeded(installed, change)
 	}
@@ -104,9 +106,13 @@ func (r *resourceState) apply(stop, kill context.Context, j job) (installed bool
 				err = r.keepStaged(have, want)
 			}
 		}
-		return false, change, err
+		return false, change, cmp.Or(err, r.preflight(want))
 	}
 	if !differs {
+		// A missing permission is better known now than at the next failover.
+		if err := r.preflight(want); err != nil {
+			return false, nil, err
+		}
 		if r.view == nil {
 			r.view = r.look()
 		}
@@ -122,6 +128,13 @@ func (r *resourceState) apply(stop, kill context.Context, j job) (installed bool
 	}
 	r.failedHash = [sha256.Size]byte{}
 	return true, nil, nil
+}
+
+// preflight tells whether the file could be replaced.
+func (r *resourceState) preflight(want install.Want) error {
+	warnings, err := install.Preflight(r.target, want, r.CreateDirs)
+	r.warn(install.Result{Warnings: warnings})
+	return err
 }
 
 // install stages want, waits for its turn, checks it and puts it in place.
