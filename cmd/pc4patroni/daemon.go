@@ -15,6 +15,7 @@ import (
 	"pc4patroni/internal/config"
 	"pc4patroni/internal/report"
 	"pc4patroni/internal/sdnotify"
+	"pc4patroni/internal/show"
 	"pc4patroni/internal/statuspage"
 	"pc4patroni/resource"
 	"pc4patroni/resource/engine"
@@ -137,7 +138,7 @@ func (d *daemon) sayChanges(said map[string]string) {
 			delete(said, r.Name)
 			continue
 		}
-		removed, added := lineChanges(r.Change)
+		removed, added := show.LineChanges(r.Change)
 		attrs := []any{"resource", r.Name, "dest", r.Change.Dest, "lines_added", added, "lines_removed", removed}
 		for _, what := range r.Change.Metadata {
 			attrs = append(attrs, "also", what)

@@ -6,15 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"time"
 
-	"pc4patroni/funcs"
-	"pc4patroni/funcs/patroni"
+	"pc4patroni/backends"
 	"pc4patroni/internal/config"
 	"pc4patroni/internal/report"
-	"pc4patroni/internal/terminal"
+	"pc4patroni/internal/show"
 	"pc4patroni/resource"
 	"pc4patroni/resource/engine"
 )
@@ -32,28 +30,28 @@ func (p *program) show(ctx context.Context) error {
 	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
 		return err
 	}
-	found := &findings{now: time.Now(), severalBackends: len(readings) > 1}
+	found := &show.Findings{Now: time.Now(), SeveralBackends: len(readings) > 1}
 	for _, r := range readings {
-		found.add(r)
+		found.Add(r.backend, r.values)
 	}
 	if set != nil {
-		if found.resources, err = p.viewResources(ctx, set, readings); err != nil {
+		if found.Resources, err = p.viewResources(ctx, set, readings); err != nil {
 			return err
 		}
 	}
 
 	var out bytes.Buffer
 	if p.settings.Output == "json" {
-		if err := found.writeJSON(&out); err != nil {
+		if err := found.WriteJSON(&out); err != nil {
 			return err
 		}
 	} else {
-		found.writeTable(&out)
+		found.WriteTable(&out)
 	}
 	if _, err := io.Copy(p.stdout, &out); err != nil {
 		return err
 	}
-	return found.verdict(readings)
+	return verdict(found, readings)
 }
 
 // toShow says what to read: what is below -prefix, if that was typed, else what
@@ -77,56 +75,8 @@ func (p *program) toShow(named *config.Backends) (*resource.Set, []reading, erro
 	return set, readings, err
 }
 
-// findings are what -show prints.
-type findings struct {
-	now             time.Time
-	severalBackends bool
-	clusters        []foundCluster
-	resources       []resourceView
-}
-
-// foundCluster is a cluster and where it was found.
-type foundCluster struct {
-	backend string
-	*patroni.Cluster
-}
-
-func (f *findings) add(r reading) {
-	store := funcs.NewStore()
-	store.Replace(maps.All(r.values))
-	for _, c := range store.Clusters("/") {
-		f.clusters = append(f.clusters, foundCluster{r.backend, c})
-	}
-}
-
-// writeTable prints for people.
-func (f *findings) writeTable(w *bytes.Buffer) {
-	backend := ""
-	for _, c := range f.clusters {
-		if f.severalBackends && c.backend != backend {
-			backend = c.backend
-			separate(w)
-			fmt.Fprintf(w, "from %s:\n", terminal.Visible(backend))
-		}
-		printCluster(w, c.Cluster, f.now)
-	}
-	if len(f.resources) > 0 {
-		separate(w)
-	}
-	for i := range f.resources {
-		printResource(w, &f.resources[i])
-	}
-}
-
-// separate puts an empty line below what has been printed.
-func separate(w *bytes.Buffer) {
-	if w.Len() > 0 {
-		w.WriteByte('\n')
-	}
-}
-
 // verdict is the error that decides the exit status.
-func (f *findings) verdict(readings []reading) error {
+func verdict(f *show.Findings, readings []reading) error {
 	var unread []error
 	keys := 0
 	for _, r := range readings {
@@ -136,19 +86,19 @@ func (f *findings) verdict(readings []reading) error {
 		}
 	}
 	troubled := 0
-	for i := range f.resources {
-		if r := &f.resources[i].result; report.State(r).Level > report.OK && r.State != engine.Pending && r.State != engine.Waiting {
+	for i := range f.Resources {
+		if r := &f.Resources[i].Result; report.State(r).Level > report.OK && r.State != engine.Pending && r.State != engine.Waiting {
 			troubled++
 		}
 	}
 	switch {
-	case len(f.resources) > 0 && !slices.ContainsFunc(f.resources, func(v resourceView) bool { return v.declared != nil }):
+	case len(f.Resources) > 0 && !slices.ContainsFunc(f.Resources, func(v show.Resource) bool { return v.Declared != nil }):
 		return &configError{errors.New("no resource can be used; name the keys with -prefix")}
 	case len(unread) > 0:
 		return errors.Join(unread...)
 	case troubled > 0:
-		return fmt.Errorf("%d of %d resources failed, are held or have a pending reload", troubled, len(f.resources))
-	case len(f.clusters) > 0:
+		return fmt.Errorf("%d of %d resources failed, are held or have a pending reload", troubled, len(f.Resources))
+	case len(f.Clusters) > 0:
 		return nil
 	case keys == 0:
 		return errors.New(nothingBelow(readings))
@@ -156,3 +106,48 @@ func (f *findings) verdict(readings []reading) error {
 		return fmt.Errorf("none of the %d keys belongs to a cluster of Patroni", keys)
 	}
 }
+
+// viewResources renders and compares every resource as -noop does, with the
+// keys that have been read already.
+func (p *program) viewResources(ctx context.Context, set *resource.Set, readings []reading) ([]show.Resource, error) {
+	byBackend := make(map[string]reading)
+	for _, r := range readings {
+		byBackend[r.backend] = r
+	}
+	open := func(key string) (backends.Backend, error) { return asRead{byBackend[key]}, nil }
+	opts := p.engineOptions(p.settings, open)
+	opts.Noop, opts.KeepStageFile, opts.Logger = true, false, nil // what would be logged is printed
+	results := engine.New(opts).Once(ctx, ctx, set, p.settings.Wait)
+	if err := ctx.Err(); err != nil {
+		return nil, interrupted(ctx)
+	}
+	views := make([]show.Resource, 0, len(results))
+	for _, result := range results {
+		v := show.Resource{Result: result}
+		if i := slices.IndexFunc(set.Resources, func(r *resource.Resource) bool { return r.File == result.File }); i >= 0 {
+			v.Declared = set.Resources[i]
+			v.Look(byBackend[v.Declared.Backend].values)
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// asRead is a backend that holds what was read from another.
+type asRead struct{ reading }
+
+var _ backends.Backend = asRead{}
+
+func (r asRead) Load(context.Context, []string) ([]backends.Update, error) {
+	if r.err != nil {
+		// Trying again has been done already.
+		return nil, fmt.Errorf("%w: %w", backends.ErrDenied, r.err)
+	}
+	return r.updates, nil
+}
+
+func (r asRead) Watch(context.Context, []backends.WatchPath, time.Duration, func([]backends.Update) error) error {
+	return errors.New("what was read once cannot be watched")
+}
+
+func (r asRead) Close() error { return nil }

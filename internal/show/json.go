@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"bytes"
@@ -62,16 +62,16 @@ type changeJSON struct {
 }
 
 // writeJSON prints for programs.
-func (f *findings) writeJSON(w *bytes.Buffer) error {
+func (f *Findings) WriteJSON(w *bytes.Buffer) error {
 	shown := shownJSON{Clusters: []json.RawMessage{}, Resources: []resourceJSON{}}
-	for _, c := range f.clusters {
-		text, err := report.ClusterJSON(c.backend, c.Cluster)
+	for _, c := range f.Clusters {
+		text, err := report.ClusterJSON(c.Backend, c.Cluster)
 		if err != nil {
 			return err
 		}
 		shown.Clusters = append(shown.Clusters, text)
 	}
-	for _, r := range f.resources {
+	for _, r := range f.Resources {
 		shown.Resources = append(shown.Resources, r.json())
 	}
 	encoder := json.NewEncoder(w)
@@ -80,23 +80,23 @@ func (f *findings) writeJSON(w *bytes.Buffer) error {
 	return encoder.Encode(shown)
 }
 
-func (v *resourceView) json() resourceJSON {
+func (v *Resource) json() resourceJSON {
 	j := resourceJSON{
-		Name: v.result.Name, File: v.result.File, Dest: v.result.Dest, Paths: []string{}, Keys: v.keys, Sees: []seenJSON{},
-		State: v.result.State.String(), ReloadOwed: v.result.ReloadPending,
+		Name: v.Result.Name, File: v.Result.File, Dest: v.Result.Dest, Paths: []string{}, Keys: v.keys, Sees: []seenJSON{},
+		State: v.Result.State.String(), ReloadOwed: v.Result.ReloadPending,
 	}
-	if v.result.Err != nil {
-		j.Error = v.result.Err.Error()
+	if v.Result.Err != nil {
+		j.Error = v.Result.Err.Error()
 	}
-	if r := v.declared; r != nil {
+	if r := v.Declared; r != nil {
 		j.Src, j.Backend, j.Prefix, j.Paths = r.Src, r.Backend, r.Prefix, r.Paths
 	}
 	for _, c := range v.clusters {
 		j.Sees = append(j.Sees, seen(c))
 	}
-	if change := v.result.Change; change != nil {
+	if change := v.Result.Change; change != nil {
 		j.Change = &changeJSON{New: change.New, Metadata: append([]string{}, change.Metadata...), Reload: change.Reload}
-		j.Change.LinesRemoved, j.Change.LinesAdded = lineChanges(change)
+		j.Change.LinesRemoved, j.Change.LinesAdded = LineChanges(change)
 	}
 	return j
 }
@@ -125,8 +125,8 @@ func memberName(m *patroni.Member) *string {
 	return &m.Name
 }
 
-// lineChanges counts the lines that a diff would show.
-func lineChanges(change *engine.Change) (removed, added int) {
+// LineChanges counts the lines that a diff would show.
+func LineChanges(change *engine.Change) (removed, added int) {
 	if !report.IsText(change.Old) || !report.IsText(change.Now) {
 		return 0, 0
 	}

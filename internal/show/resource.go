@@ -1,16 +1,12 @@
-package main
+package show
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"pc4patroni/backends"
 	"pc4patroni/funcs"
 	"pc4patroni/funcs/patroni"
 	"pc4patroni/internal/terminal"
@@ -18,83 +14,38 @@ import (
 	"pc4patroni/resource/engine"
 )
 
-// resourceView is what a resource sees, and what a reconcile would do to its file.
-type resourceView struct {
-	declared *resource.Resource // nil if the resource file is broken
-	result   engine.ResourceStatus
+// Resource is what a resource sees, and what a reconcile would do to its file.
+type Resource struct {
+	Declared *resource.Resource // nil if the resource file is broken
+	Result   engine.ResourceStatus
 	keys     int                // how many it sees
 	clusters []*patroni.Cluster // as its template gets them
 }
 
-// viewResources renders and compares every resource as -noop does, with the
-// keys that have been read already.
-func (p *program) viewResources(ctx context.Context, set *resource.Set, readings []reading) ([]resourceView, error) {
-	byBackend := make(map[string]reading)
-	for _, r := range readings {
-		byBackend[r.backend] = r
-	}
-	open := func(key string) (backends.Backend, error) { return asRead{byBackend[key]}, nil }
-	opts := p.engineOptions(p.settings, open)
-	opts.Noop, opts.KeepStageFile, opts.Logger = true, false, nil // what would be logged is printed
-	results := engine.New(opts).Once(ctx, ctx, set, p.settings.Wait)
-	if err := ctx.Err(); err != nil {
-		return nil, interrupted(ctx)
-	}
-	views := make([]resourceView, 0, len(results))
-	for _, result := range results {
-		v := resourceView{result: result}
-		if i := slices.IndexFunc(set.Resources, func(r *resource.Resource) bool { return r.File == result.File }); i >= 0 {
-			v.declared = set.Resources[i]
-			v.look(byBackend[v.declared.Backend].values)
-		}
-		views = append(views, v)
-	}
-	return views, nil
-}
-
-// look finds the clusters among the keys that the resource covers.
-func (v *resourceView) look(values map[string]string) {
+// Look finds the clusters among the keys that the resource covers.
+func (v *Resource) Look(values map[string]string) {
 	store := funcs.NewStore()
 	for key, value := range values {
-		if relative, ok := v.declared.Relative(key); ok {
+		if relative, ok := v.Declared.Relative(key); ok {
 			store.Set(relative, value)
 		}
 	}
 	v.keys = store.Len()
-	v.clusters = store.Clusters(v.declared.Prefix)
+	v.clusters = store.Clusters(v.Declared.Prefix)
 }
-
-// asRead is a backend that holds what was read from another.
-type asRead struct{ reading }
-
-var _ backends.Backend = asRead{}
-
-func (r asRead) Load(context.Context, []string) ([]backends.Update, error) {
-	if r.err != nil {
-		// Trying again has been done already.
-		return nil, fmt.Errorf("%w: %w", backends.ErrDenied, r.err)
-	}
-	return r.updates, nil
-}
-
-func (r asRead) Watch(context.Context, []backends.WatchPath, time.Duration, func([]backends.Update) error) error {
-	return errors.New("what was read once cannot be watched")
-}
-
-func (r asRead) Close() error { return nil }
 
 // printResource prints how the file stands and, below it, what the template
 // sees.
-func printResource(w *bytes.Buffer, v *resourceView) {
-	title := terminal.Visible(filepath.Base(v.result.File))
-	if v.declared == nil {
+func printResource(w *bytes.Buffer, v *Resource) {
+	title := terminal.Visible(filepath.Base(v.Result.File))
+	if v.Declared == nil {
 		fmt.Fprintf(w, "%s cannot be used\n", title)
-		for line := range strings.SplitSeq(v.result.Err.Error(), "\n") {
+		for line := range strings.SplitSeq(v.Result.Err.Error(), "\n") {
 			fmt.Fprintf(w, "  %s\n", terminal.Visible(line))
 		}
 		return
 	}
-	fmt.Fprintf(w, "%s -> %s\n", title, terminal.Visible(v.result.Dest))
+	fmt.Fprintf(w, "%s -> %s\n", title, terminal.Visible(v.Result.Dest))
 	fmt.Fprintf(w, "  %s\n", terminal.Visible(v.state()))
 	for _, line := range v.view() {
 		fmt.Fprintf(w, "  %s\n", terminal.Visible(line))
@@ -102,12 +53,12 @@ func printResource(w *bytes.Buffer, v *resourceView) {
 }
 
 // state says how the file is, compared with what it should be.
-func (v *resourceView) state() string {
+func (v *Resource) state() string {
 	reason := ""
-	if v.result.Err != nil {
-		reason = strings.ReplaceAll(v.result.Err.Error(), "\n", "; ")
+	if v.Result.Err != nil {
+		reason = strings.ReplaceAll(v.Result.Err.Error(), "\n", "; ")
 	}
-	switch v.result.State {
+	switch v.Result.State {
 	case engine.InSync:
 		return "in sync"
 	case engine.Held:
@@ -117,15 +68,15 @@ func (v *resourceView) state() string {
 	case engine.Pending:
 		return v.pending()
 	default:
-		return v.result.State.String() + ": " + reason
+		return v.Result.State.String() + ": " + reason
 	}
 }
 
 // pending says what would change.
-func (v *resourceView) pending() string {
-	change := v.result.Change
+func (v *Resource) pending() string {
+	change := v.Result.Change
 	var parts []string
-	removed, added := lineChanges(change)
+	removed, added := LineChanges(change)
 	switch {
 	case change.New:
 		parts = append(parts, "would be created")
@@ -150,14 +101,14 @@ func (v *resourceView) pending() string {
 }
 
 // view says what the template sees.
-func (v *resourceView) view() []string {
+func (v *Resource) view() []string {
 	switch {
-	case v.result.State == engine.Waiting:
+	case v.Result.State == engine.Waiting:
 		return nil
 	case len(v.clusters) == 0 && v.keys > 0:
-		return []string{fmt.Sprintf("sees %s below %s and no cluster", count(v.keys, "key"), v.declared.Prefix)}
+		return []string{fmt.Sprintf("sees %s below %s and no cluster", count(v.keys, "key"), v.Declared.Prefix)}
 	case len(v.clusters) == 0:
-		return []string{fmt.Sprintf("sees no key below %s", v.declared.Prefix)}
+		return []string{fmt.Sprintf("sees no key below %s", v.Declared.Prefix)}
 	}
 	if len(v.clusters) == 1 {
 		return seesCluster(v.clusters[0])
