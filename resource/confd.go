@@ -32,7 +32,7 @@ func (res *Resource) Warnings(fromConfd bool) []string {
 	var found []string
 	for _, key := range res.ByName {
 		if fromConfd {
-			found = append(found, fmt.Sprintf("%s is applied here; confd ignores it, and takes uid and gid only (docs/migration.md)", key))
+			found = append(found, fmt.Sprintf("%s is applied here; confd ignores it, and takes uid and gid only (docs/migration.md, row \"owner, group\")", key))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.source.trees)) {
@@ -42,7 +42,7 @@ func (res *Resource) Warnings(fromConfd bool) []string {
 				at, _ := tree.ErrorContext(call)
 				file, line, _ := strings.Cut(at, ":")
 				line, _, _ = strings.Cut(line, ":")
-				found = append(found, fmt.Sprintf("%s: line %s: %s (docs/migration.md)", filepath.Join(res.source.dir, file), line, why))
+				found = append(found, fmt.Sprintf("%s: line %s: %s (docs/migration.md, row \"trimPrefix, camelcase\")", filepath.Join(res.source.dir, file), line, why))
 			}
 		})
 	}
