@@ -74,8 +74,21 @@ func (c Config) withDefaults() Config {
 func (c Config) usesSRV() bool { return c.SRVDomain != "" || c.SRVRecord != "" }
 
 // usesTLS tells whether a TLS option is set.
-func (c Config) usesTLS() bool {
-	return c.ClientCert != "" || c.ClientKey != "" || c.ClientCAKeys != "" || c.ClientInsecure
+func (c Config) usesTLS() bool { return c.tlsOption() != "" }
+
+// tlsOption names the first TLS option that is set, or is "".
+func (c Config) tlsOption() string {
+	switch {
+	case c.ClientCert != "":
+		return "client-cert"
+	case c.ClientKey != "":
+		return "client-key"
+	case c.ClientCAKeys != "":
+		return "client-ca-keys"
+	case c.ClientInsecure:
+		return "client-insecure"
+	}
+	return ""
 }
 
 // defaultScheme is the scheme of a node that comes without one.
@@ -93,7 +106,7 @@ func (c Config) defaultScheme() string {
 // does not tell: options that contradict each other, and an unreadable password.
 func (c Config) validate() error {
 	if c.usesTLS() && c.Scheme == "http" {
-		return errors.New("scheme is http, but a TLS option (client-...) is set: leave one out")
+		return fmt.Errorf("scheme is http, but %s is set: leave one out", c.tlsOption())
 	}
 	if !c.usesSRV() {
 		nodes, err := c.nodes()
@@ -101,7 +114,7 @@ func (c Config) validate() error {
 			return err
 		}
 		if c.usesTLS() && scheme(nodes[0]) == "http" {
-			return fmt.Errorf("node %s is plain http, but a TLS option (client-...) is set: write https:// or leave out the TLS options", nodes[0])
+			return fmt.Errorf("node %s is plain http, but %s is set: write https:// or leave out the TLS options", nodes[0], c.tlsOption())
 		}
 	}
 	if c.Username == "" {

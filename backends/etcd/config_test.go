@@ -55,9 +55,9 @@ func TestNewRejects(t *testing.T) {
 	}{
 		{Config{Nodes: []string{"http://a:1", "https://b:1"}}, "nodes http://a:1 and https://b:1 differ in their scheme: all must be http or all https"},
 		{Config{Nodes: []string{"https://a:1", "b:1"}}, "differ in their scheme"},
-		{Config{Nodes: []string{"http://a"}, ClientCAKeys: "ca.pem"}, "node http://a:2379 is plain http, but a TLS option (client-...) is set: write https:// or leave out the TLS options"},
+		{Config{Nodes: []string{"http://a"}, ClientCAKeys: "ca.pem"}, "node http://a:2379 is plain http, but client-ca-keys is set: write https:// or leave out the TLS options"},
 		{Config{Nodes: []string{"http://u:secret@a:x"}}, "a node is not a URL"},
-		{Config{SRVDomain: "a", Scheme: "http", ClientInsecure: true}, "scheme is http, but a TLS option (client-...) is set"},
+		{Config{SRVDomain: "a", Scheme: "http", ClientInsecure: true}, "scheme is http, but client-insecure is set"},
 		{Config{ClientCert: missing, ClientKey: pair.Key}, "open " + missing},
 		{Config{ClientCert: pair.Cert, ClientKey: missing}, "open " + missing},
 		{Config{ClientCert: pair.Cert, ClientKey: stranger.Key}, "private key does not match public key"},
