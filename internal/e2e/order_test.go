@@ -42,12 +42,30 @@ func toldOf(version int) string {
 	return fmt.Sprintf("%d%s", version, strings.Repeat(fmt.Sprintf(" %016d", version), 4))
 }
 
+// slowDisk runs a program as if each sync to disk took 20 ms longer.
+func slowDisk(t *testing.T) []string {
+	t.Helper()
+	proctest.Need(t, "strace")
+	return []string{proctest.Program("strace"), "-D", "-f", "-qq", "-o", os.DevNull,
+		"-e", "trace=fsync", "-e", "inject=fsync:delay_enter=20000"}
+}
+
 // testBigOrderOnce runs 100 times on a fresh host: the check always finds the parts.
-func testBigOrderOnce(t *testing.T) {
+func testBigOrderOnce(t *testing.T) { onceInOrder(t) }
+
+func testSlowOrderOnce(t *testing.T) { onceInOrder(t, slowDisk(t)...) }
+
+// onceInOrder runs the program, under another one if that is named.
+func onceInOrder(t *testing.T, under ...string) {
 	confdir, dest := bigOrder(t)
 	keys := proctest.Write(t, `{"/version": "7"}`, confdir, "keys.json")
+	config := proctest.Write(t, "", confdir, "pc4patroni.toml")
+	argv := append(under, proctest.Binary(t), "-config-file", config, "-onetime", "-confdir", confdir, "-file", keys)
 	for i := range 100 {
-		got := proctest.Apply(t, 0, "-onetime", "-confdir", confdir, "-file", keys)
+		got := proctest.Invoke(t, nil, argv...)
+		if got.Code != 0 {
+			t.Fatalf("run %d: exit status %d\n%s", i, got.Code, got.Stderr)
+		}
 		if told, want := proctest.Read(t, dest, "told"), toldOf(7)+"\n"; told != want {
 			t.Fatalf("run %d: the reload saw %q, want %q\n%s", i, told, want, got.Stderr)
 		}
@@ -62,7 +80,12 @@ func testBigOrderOnce(t *testing.T) {
 
 // testBigOrderDaemon changes the version 100 times: no reload sees files of two
 // versions, the newest is always told, and no check fails.
-func testBigOrderDaemon(t *testing.T) {
+func testBigOrderDaemon(t *testing.T) { followInOrder(t) }
+
+func testSlowOrderDaemon(t *testing.T) { followInOrder(t, slowDisk(t)...) }
+
+// followInOrder runs the daemon, under another program if that is named.
+func followInOrder(t *testing.T, under ...string) {
 	confdir, dest := bigOrder(t)
 	keys := filepath.Join(confdir, "keys.json")
 	put := func(version int) {
@@ -73,7 +96,8 @@ func testBigOrderDaemon(t *testing.T) {
 	}
 	put(0)
 	config := proctest.Write(t, "", confdir, "pc4patroni.toml")
-	run := proctest.Launch(t, filepath.Dir(confdir), "pc4patroni", proctest.Account{}, nil, proctest.Binary(t), "-confdir", confdir, "-config-file", config, "-file", keys, "-interval", "1h")
+	argv := append(under, proctest.Binary(t), "-confdir", confdir, "-config-file", config, "-file", keys, "-interval", "1h")
+	run := proctest.Launch(t, filepath.Dir(confdir), "pc4patroni", proctest.Account{}, nil, argv...)
 	want := ""
 	for i := range 101 {
 		put(i)
