@@ -64,7 +64,7 @@ func (k *keys) apply(up *backends.Update) urgency {
 	}
 	most := nothing
 	for _, c := range up.Changes {
-		most = max(most, k.change(c))
+		most = max(most, k.change(up.Path, c))
 	}
 	return most
 }
@@ -118,16 +118,16 @@ func (k *keys) deny(path string, err error) urgency {
 	return urgent
 }
 
-// change applies one event.
-func (k *keys) change(c backends.Change) urgency {
+// change applies one event of path.
+func (k *keys) change(path string, c backends.Change) urgency {
 	key, ok := k.resource.Relative(c.Key)
 	if !ok {
 		return nothing
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.known() {
-		return nothing // a full state is still to come
+	if !slices.ContainsFunc(k.paths, func(p pathState) bool { return p.path == path && p.loaded }) {
+		return nothing // the full state is still to come
 	}
 	before, had := k.get(key)
 	if k.changes == nil {

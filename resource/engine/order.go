@@ -141,7 +141,9 @@ func (o *order) skip() {
 		return
 	}
 	slow := o.places[o.head]
-	slow.done = true
+	for _, p := range o.places[o.head:] {
+		p.done = p.done || p.resource.unit == slow.resource.unit
+	}
 	slow.resource.unit.occupied.Store(1) // in 1970
 	if o.head+1 < len(o.places) {
 		o.log.Warn("resource takes long, the others go on without it", "resource", slow.resource.Name, "dest", slow.resource.Dest)

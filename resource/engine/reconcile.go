@@ -119,7 +119,7 @@ func (r *resourceState) apply(stop, kill context.Context, j job) (installed bool
 		r.synced.hash, r.synced.state, r.partial = hash, have, false
 		return false, nil, nil
 	}
-	if r.state().Err != nil && hash == r.failedHash && !j.again {
+	if r.state().State == Failed && hash == r.failedHash && !j.again {
 		return false, nil, errNothingNew
 	}
 	if err := r.install(stop, kill, j, have, want, hash); err != nil {
@@ -302,7 +302,7 @@ func (r *resourceState) failed(err error) {
 	now := time.Now()
 	r.retryAt = now.Add(r.retry.next(firstRetry, maxRetry))
 	if errors.Is(err, backends.ErrDenied) {
-		r.retryAt = time.Time{} // the watcher tries again
+		r.retryAt, r.failedHash = time.Time{}, [sha256.Size]byte{} // the watcher tries again
 	}
 	state := Failed
 	if isHeld(err) {

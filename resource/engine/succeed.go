@@ -136,12 +136,18 @@ func (u *unit) takeOver() {
 	}
 }
 
+// hasDest tells whether a resource of now writes dest.
+func (e *Engine) hasDest(dest string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(e.set.Resources, func(r *resource.Resource) bool { return r.Dest == dest })
+}
+
 // inheritReloads takes over the reloads that an ended unit left pending for
 // files that are nobody's any more. Those of the others have their markers.
 func (u *unit) inheritReloads(old *unit) {
 	for _, before := range old.resources {
-		mine := slices.ContainsFunc(u.resources, func(r *resourceState) bool { return r.Dest == before.Dest })
-		if mine || !before.state().ReloadPending {
+		if u.engine.hasDest(before.Dest) || !before.state().ReloadPending {
 			continue
 		}
 		err := u.resources[0].inheritMarker(before)
