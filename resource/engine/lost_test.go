@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -98,7 +99,7 @@ func TestOrderWaitsOnceForAUnit(t *testing.T) {
 	files := []string{"templates/a.tmpl", hostTemplate}
 	for i := range 5 {
 		files = append(files, fmt.Sprintf("conf.d/a%d.toml", i),
-			fmt.Sprintf("[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTa%d.conf\"\ncheck_cmd = \"test ! -e OUTslow || sleep 8\"\nreload_cmd = \"true\"\n", i))
+			fmt.Sprintf("[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTa%d.conf\"\ncheck_cmd = \"while [ -e OUTslow ]; do sleep 0.02; done\"\nreload_cmd = \"true\"\n", i))
 	}
 	files = append(files, "conf.d/z.toml", "[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTz.conf\"\nreload_cmd = \"cp OUTz.conf OUTproxy\"\n")
 	s := newSite(t, twoKeys, files...)
@@ -112,4 +113,9 @@ func TestOrderWaitsOnceForAUnit(t *testing.T) {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("one slow unit held the other one back for %v, want about a second", took.Round(100*time.Millisecond))
 	}
+	// All of its own files follow.
+	if err := os.Remove(s.out("slow")); err != nil {
+		t.Fatal(err)
+	}
+	d.waitFile("a4.conf", "10.0.0.2\n")
 }

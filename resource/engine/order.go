@@ -114,16 +114,17 @@ func (p *place) finish() {
 // advance moves the head to the next place that is not done.
 func (o *order) advance() {
 	for o.head < len(o.places) && o.places[o.head].done {
-		o.head++
+		if o.head++; o.head < len(o.places) {
+			close(o.places[o.head].turn) // one that was skipped may still wait for it
+		}
 	}
+	o.approach()
 	if o.head == len(o.places) {
 		o.timer.Stop()
 		close(o.all)
 		return
 	}
 	o.timer.Reset(patience)
-	close(o.places[o.head].turn)
-	o.approach()
 }
 
 // approach lets those begin whose turn is near.
