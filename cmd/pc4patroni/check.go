@@ -2,76 +2,102 @@ package main
 
 import (
 	"bufio"
-	"errors"
+	"context"
+	"encoding/json"
 	"fmt"
-	"maps"
+	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
-	"pc4patroni/backends"
+	"pc4patroni/internal/check"
 	"pc4patroni/internal/config"
 	"pc4patroni/resource"
 )
 
+// checked is what -check prints with -o json.
+type checked struct {
+	Resources []checkedResource `json:"resources"`
+	Problems  []check.Problem   `json:"problems"`
+}
+
+type checkedResource struct {
+	Name    string   `json:"name"`
+	File    string   `json:"file"`
+	Src     string   `json:"src"`
+	Dest    string   `json:"dest"`
+	Backend string   `json:"backend"`
+	Keys    []string `json:"keys"`
+}
+
 // check reads configuration, resource files and templates, and reports what is
-// wrong with them. It asks no backend and touches no file.
-func (p *program) check() error {
+// wrong with them. It asks no etcd and changes no file.
+func (p *program) check(ctx context.Context) error {
 	named := config.NewBackends(p.settings)
 	set, err := resource.Load(p.resourceOptions(p.settings, named))
 	if err != nil {
 		return &configError{err}
 	}
-	var problems []error
-	for _, broken := range set.Broken {
-		problems = append(problems, broken.Err)
-	}
-	problems = append(problems, checkBackends(set.Resources, opener(named, p.log))...)
+	problems := check.Set(ctx, set, check.Options{
+		TemplateDir: filepath.Join(p.settings.ConfDir, "templates"),
+		DestDir:     p.settings.DestDir,
+		FromConfd:   p.CalledConfd(),
+		Open:        opener(named, p.log),
+		InFile: func(name string) bool {
+			b, ok := named.Get(name)
+			return ok && b.Kind == "file"
+		},
+		Getenv: p.forTemplates,
+	})
 	out := bufio.NewWriter(p.stdout)
-	for _, r := range set.Resources {
-		fmt.Fprintf(out, "%s: ok, %s -> %s\n", r.File, r.Src, r.Dest)
-		fmt.Fprintf(out, "    keys %s in %s\n", strings.Join(r.Keys, " "), r.Backend)
-		for _, warning := range slices.Concat(warnings(r), r.Warnings(p.CalledConfd())) {
-			fmt.Fprintf(out, "    warning: %s\n", warning)
-		}
+	printed := printChecked
+	if p.settings.Output == "json" {
+		printed = printCheckedJSON
+	}
+	if err := printed(out, set, problems); err != nil {
+		return err
 	}
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	if len(problems) > 0 {
-		return &configError{errors.Join(problems...)}
+	errors := 0
+	for _, problem := range problems {
+		if problem.Level == check.Error {
+			errors++
+		}
+	}
+	if errors > 0 {
+		return &configError{fmt.Errorf("errors found: %d", errors)}
 	}
 	return nil
 }
 
-// checkBackends makes every backend that the resources name, which reads
-// certificates and passwords but connects to nothing.
-func checkBackends(resources []*resource.Resource, open func(name string) (backends.Backend, error)) []error {
-	var problems []error
-	names := make(map[string]bool)
-	for _, r := range resources {
-		names[r.Backend] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		backend, err := open(name)
-		if err == nil {
-			err = backend.Close()
+// printChecked prints what the good resources load, then a line for each problem.
+func printChecked(w io.Writer, set *resource.Set, problems []check.Problem) error {
+	for _, r := range set.Resources {
+		isBad := func(p check.Problem) bool { return p.Resource == r.Name && p.Level == check.Error }
+		if slices.ContainsFunc(problems, isBad) {
+			continue
 		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+		if _, err := fmt.Fprintf(w, "%s: ok, %s -> %s\n    keys %s in %s\n", r.File, r.Src, r.Dest, strings.Join(r.Keys, " "), r.Backend); err != nil {
+			return err
 		}
 	}
-	return problems
+	for _, problem := range problems {
+		if _, err := fmt.Fprintln(w, problem); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// warnings says what is allowed in a resource but rarely meant.
-func warnings(r *resource.Resource) []string {
-	var found []string
-	// Commands have no other data than .src and .dest.
-	if r.CheckCmd != "" && !strings.Contains(r.CheckCmd, ".src") {
-		found = append(found, "check_cmd does not mention {{.src}}, so it does not see the new file before it is installed")
+func printCheckedJSON(w io.Writer, set *resource.Set, problems []check.Problem) error {
+	all := checked{Resources: []checkedResource{}, Problems: append([]check.Problem{}, problems...)}
+	for _, r := range set.Resources {
+		all.Resources = append(all.Resources, checkedResource{r.Name, r.File, r.Src, r.Dest, r.Backend, append([]string{}, r.Keys...)})
 	}
-	if r.CheckCmd == "" && r.ReloadCmd != "" {
-		found = append(found, "there is no check_cmd: a file that the proxy refuses would be installed all the same")
-	}
-	return found
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(all)
 }

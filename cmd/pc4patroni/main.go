@@ -103,7 +103,7 @@ func (p *program) run() error {
 		case config.Version:
 			return p.version()
 		case config.Check:
-			return p.check()
+			return p.check(stop)
 		case config.Show:
 			return p.show(stop)
 		case config.Dump:

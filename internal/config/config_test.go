@@ -368,7 +368,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-noop", "-show"}, `-noop and -show exclude each other`},
 		{[]string{"-show", "-dump", "x"}, `-show and -dump exclude each other`},
 		{[]string{"-exit-code"}, `-exit-code needs -noop`},
-		{[]string{"-o", "json"}, `-o needs -show`},
+		{[]string{"-o", "json"}, `-o needs -show or -check`},
 		{[]string{"-backend", "etcd", "-file", "x"}, `backend etcd and file exclude each other`},
 		{[]string{"-backend", "file"}, `backend file needs a snapshot to read: name it with file`},
 		{[]string{"-username", "u"}, `username needs password-file or password`},

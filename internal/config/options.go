@@ -88,7 +88,7 @@ var options = []option{
 		help: "print the clusters as templates see them",
 		set:  boolean(func(s *Settings) *bool { return &s.show })},
 	{name: "o", group: groupModes, kind: aString, arg: "FORMAT", def: "table", where: commandLineOnly,
-		help: "with -show: table or json",
+		help: "with -show and -check: table or json",
 		set:  oneOf(func(s *Settings) *string { return &s.Output }, "table", "json")},
 	{name: "dump", group: groupModes, kind: aString, arg: "FILE", where: commandLineOnly,
 		help: "write the keys to FILE (- is stdout); -file reads it",

@@ -16,8 +16,8 @@ func (s *Settings) resolve() (warnings []string, err error) {
 	if s.ExitCode && !s.Noop {
 		return nil, usagef("-exit-code needs -noop")
 	}
-	if s.Mode != Show && s.source("o") == fromFlag {
-		return nil, usagef("-o needs -show")
+	if s.Mode != Show && s.Mode != Check && s.source("o") == fromFlag {
+		return nil, usagef("-o needs -show or -check")
 	}
 	if s.DestDir != "" {
 		dir, err := filepath.Abs(s.DestDir)
