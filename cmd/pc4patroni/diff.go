@@ -7,76 +7,58 @@ import (
 	"os"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"pc4patroni/internal/report"
 	"pc4patroni/internal/terminal"
 	"pc4patroni/resource/engine"
 )
 
-// Colours of a diff, as ECMA-48 sequences.
+// Styles of a diff as git has them, in ECMA-48 sequences. Lines of no kind have
+// none.
 const (
-	bold    = "\x1b[1m"
-	red     = "\x1b[31m"
-	green   = "\x1b[32m"
-	cyan    = "\x1b[36m"
-	noStyle = "\x1b[m"
+	headStyle = "\x1b[1m"
+	noStyle   = "\x1b[m"
 )
+
+var lineStyles = map[string]string{report.Where: "\x1b[36m", report.Added: "\x1b[32m", report.Removed: "\x1b[31m"}
 
 // printChange writes a change as a unified diff that patch(1) accepts. What no
 // diff can say, such as a new mode, stands in lines above it that patch skips.
+// A coloured diff is for a terminal: what could act on it is made visible.
 func printChange(w io.Writer, change *engine.Change, coloured bool) error {
-	var b strings.Builder
+	var head []string
 	for _, what := range change.Metadata {
-		fmt.Fprintf(&b, "# %s: %s\n", change.Dest, what)
+		head = append(head, fmt.Sprintf("# %s: %s", change.Dest, what))
 	}
 	oldName := change.Dest
 	if change.New {
 		oldName = os.DevNull
 	}
+	hunks, ok := report.Diff(change.Old, change.Now)
 	switch {
-	case bytes.Equal(change.Old, change.Now) && !change.New:
-	case report.IsText(change.Old) && report.IsText(change.Now):
-		b.WriteString(udiff.Unified(oldName, change.Dest, string(change.Old), string(change.Now)))
-	default:
-		fmt.Fprintf(&b, "Binary files %s and %s differ\n", oldName, change.Dest)
+	case hunks != "":
+		head = append(head, "--- "+oldName, "+++ "+change.Dest)
+	case !ok && (change.New || !bytes.Equal(change.Old, change.Now)):
+		head = append(head, fmt.Sprintf("Binary files %s and %s differ", oldName, change.Dest))
 	}
-	text := b.String()
-	if coloured {
-		text = colour(text)
-	}
-	_, err := io.WriteString(w, text)
-	return err
-}
-
-// colour styles the lines of a diff, as git does, for a terminal. What could
-// act on the terminal is made visible.
-func colour(diff string) string {
 	var b strings.Builder
-	header := true
-	for line := range strings.Lines(diff) {
-		line, newline := strings.CutSuffix(line, "\n")
-		style := ""
-		switch {
-		case strings.HasPrefix(line, "@@"):
-			style, header = cyan, false
-		case header:
-			style = bold
-		case strings.HasPrefix(line, "+"):
-			style = green
-		case strings.HasPrefix(line, "-"):
-			style = red
+	for _, line := range head {
+		if coloured {
+			line = headStyle + terminal.Visible(line) + noStyle
 		}
-		line = terminal.Visible(line)
-		if style != "" {
-			line = style + line + noStyle
-		}
-		b.WriteString(line)
-		if newline {
-			b.WriteByte('\n')
+		b.WriteString(line + "\n")
+	}
+	if !coloured {
+		b.WriteString(hunks)
+	} else {
+		for _, line := range report.DiffLines(hunks) {
+			if style := lineStyles[line.Kind]; style != "" {
+				line.Text = style + line.Text + noStyle
+			}
+			b.WriteString(line.Text + "\n")
 		}
 	}
-	return b.String()
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // wantsColour tells whether standard output is a terminal whose user does not

@@ -40,10 +40,14 @@ func TestPrintChange(t *testing.T) {
 }
 
 func TestColour(t *testing.T) {
-	got := colour("# /a: mode\n--- /a\n+++ /a\n@@ -1,2 +1,2 @@\n same\n--- looks like a header\n+\x1b[2J\n\\ No newline at end of file")
+	change := engine.Change{Dest: "/a", Old: []byte("same\n-- looks like a header\n"), Now: []byte("same\n\x1b[2J"), Metadata: []string{"mode"}}
+	var b strings.Builder
+	if err := printChange(&b, &change, true); err != nil {
+		t.Fatal(err)
+	}
 	want := "\x1b[1m# /a: mode\x1b[m\n\x1b[1m--- /a\x1b[m\n\x1b[1m+++ /a\x1b[m\n\x1b[36m@@ -1,2 +1,2 @@\x1b[m\n same\n" +
-		"\x1b[31m--- looks like a header\x1b[m\n\x1b[32m+\\x1b[2J\x1b[m\n\\ No newline at end of file"
-	if got != want {
+		"\x1b[31m--- looks like a header\x1b[m\n\x1b[32m+\\x1b[2J\x1b[m\n\\ No newline at end of file\n"
+	if got := b.String(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"pc4patroni/funcs/patroni"
 	"pc4patroni/internal/report"
 	"pc4patroni/resource/engine"
@@ -127,8 +125,6 @@ func memberName(m *patroni.Member) *string {
 
 // LineChanges counts the lines that a diff would show.
 func LineChanges(change *engine.Change) (removed, added int) {
-	if !report.IsText(change.Old) || !report.IsText(change.Now) {
-		return 0, 0
-	}
-	return report.LineChanges(udiff.Unified("", "", string(change.Old), string(change.Now)))
+	hunks, _ := report.Diff(change.Old, change.Now)
+	return report.LineChanges(hunks)
 }

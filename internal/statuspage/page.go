@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"pc4patroni/internal/report"
-	"pc4patroni/internal/terminal"
 	"pc4patroni/resource/engine"
 )
 
@@ -66,7 +65,7 @@ type pageResource struct {
 	NextAttempt         instant // after a failure
 	Changed             instant
 	ChangedHow          string
-	DiffLines           []diffLine
+	DiffLines           []report.DiffLine
 	DiffSummary, NoDiff string
 	Check, Reload       pageRuns
 }
@@ -86,8 +85,6 @@ type pageBackend struct {
 	Events                    int
 	Resyncs                   string
 }
-
-type diffLine struct{ Class, Text string }
 
 // instant is a time for people, as seen from the moment of the page.
 type instant struct {
@@ -211,9 +208,9 @@ func newPageResource(r engine.ResourceStatus, seen record, now time.Time) pageRe
 	}
 	switch {
 	case change.at.IsZero() || change.diff == "":
-	case strings.HasPrefix(change.diff, diffBegin):
-		v.DiffSummary = lineCount(change.diff)
-		v.DiffLines = diffLines(change.diff)
+	case isDiff(change.diff):
+		v.DiffSummary = report.LineCount(change.diff)
+		v.DiffLines = report.DiffLines(change.diff)
 	default:
 		v.NoDiff = report.Printable(change.diff)
 	}
@@ -251,24 +248,6 @@ func newPageBackend(name string, b engine.BackendStatus, counts counts, now time
 	}
 	v.Resyncs = strings.Join(resyncs, ", ")
 	return v
-}
-
-func diffLines(diff string) []diffLine {
-	var lines []diffLine
-	for text := range strings.Lines(diff) {
-		l := diffLine{Text: terminal.Visible(strings.TrimSuffix(text, "\n"))}
-		switch text[0] {
-		case '+':
-			l.Class = "added"
-		case '-':
-			l.Class = "removed"
-		case ' ':
-		default:
-			l.Class = "where"
-		}
-		lines = append(lines, l)
-	}
-	return lines
 }
 
 func newInstant(t, now time.Time) instant {
