@@ -15,7 +15,6 @@ import (
 	"pc4patroni/internal/config"
 	"pc4patroni/internal/report"
 	"pc4patroni/internal/sdnotify"
-	"pc4patroni/internal/show"
 	"pc4patroni/internal/statuspage"
 	"pc4patroni/resource"
 	"pc4patroni/resource/engine"
@@ -138,7 +137,8 @@ func (d *daemon) sayChanges(said map[string]string) {
 			delete(said, r.Name)
 			continue
 		}
-		removed, added := show.LineChanges(r.Change)
+		hunks, _ := report.Diff(r.Change.Old, r.Change.Now)
+		removed, added := report.LineChanges(hunks)
 		attrs := []any{"resource", r.Name, "dest", r.Change.Dest, "lines_added", added, "lines_removed", removed}
 		for _, what := range r.Change.Metadata {
 			attrs = append(attrs, "also", what)

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 	"time"
 
 	"pc4patroni/backends"
@@ -21,7 +19,7 @@ import (
 // and how each resource stands with them. Of several backends, one that cannot
 // be reached does not hide what the others hold.
 func (p *program) show(ctx context.Context) error {
-	p.warnOutdated(ctx)
+	p.warnOutdated()
 	named := config.NewBackends(p.settings)
 	set, readings, err := p.toShow(named)
 	if err != nil {
@@ -30,28 +28,22 @@ func (p *program) show(ctx context.Context) error {
 	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
 		return err
 	}
-	found := &show.Findings{Now: time.Now(), SeveralBackends: len(readings) > 1}
-	for _, r := range readings {
-		found.Add(r.backend, r.values)
+	view, err := p.view(ctx, set, readings)
+	if err != nil {
+		return err
 	}
-	if set != nil {
-		if found.Resources, err = p.viewResources(ctx, set, readings); err != nil {
-			return err
-		}
-	}
-
 	var out bytes.Buffer
 	if p.settings.Output == "json" {
-		if err := found.WriteJSON(&out); err != nil {
+		if err := view.WriteJSON(&out); err != nil {
 			return err
 		}
 	} else {
-		found.WriteTable(&out)
+		show.Table(&out, view)
 	}
-	if _, err := io.Copy(p.stdout, &out); err != nil {
+	if _, err := out.WriteTo(p.stdout); err != nil {
 		return err
 	}
-	return verdict(found, readings)
+	return verdict(view, readings)
 }
 
 // toShow says what to read: what is below -prefix, if that was typed, else what
@@ -76,7 +68,7 @@ func (p *program) toShow(named *config.Backends) (*resource.Set, []reading, erro
 }
 
 // verdict is the error that decides the exit status.
-func verdict(f *show.Findings, readings []reading) error {
+func verdict(v *report.View, readings []reading) error {
 	var unread []error
 	keys := 0
 	for _, r := range readings {
@@ -85,20 +77,24 @@ func verdict(f *show.Findings, readings []reading) error {
 			unread = append(unread, r.err)
 		}
 	}
-	troubled := 0
-	for i := range f.Resources {
-		if r := &f.Resources[i].Result; report.State(r).Level > report.OK && r.State != engine.Pending && r.State != engine.Waiting {
+	usable, troubled := 0, 0
+	for i := range v.Resources {
+		r := &v.Resources[i]
+		if r.Dest != "" {
+			usable++
+		}
+		if r.Standing.Level > report.OK && r.State != engine.Pending.String() && r.State != engine.Waiting.String() {
 			troubled++
 		}
 	}
 	switch {
-	case len(f.Resources) > 0 && !slices.ContainsFunc(f.Resources, func(v show.Resource) bool { return v.Declared != nil }):
+	case len(v.Resources) > 0 && usable == 0:
 		return &configError{errors.New("no resource can be used; name the keys with -prefix")}
 	case len(unread) > 0:
 		return errors.Join(unread...)
 	case troubled > 0:
-		return fmt.Errorf("%d of %d resources failed, are held or have a pending reload", troubled, len(f.Resources))
-	case len(f.Clusters) > 0:
+		return fmt.Errorf("%d of %d resources failed, are held or have a pending reload", troubled, len(v.Resources))
+	case len(v.Clusters) > 0:
 		return nil
 	case keys == 0:
 		return errors.New(nothingBelow(readings))
@@ -107,30 +103,31 @@ func verdict(f *show.Findings, readings []reading) error {
 	}
 }
 
-// viewResources renders and compares every resource as -noop does, with the
-// keys that have been read already.
-func (p *program) viewResources(ctx context.Context, set *resource.Set, readings []reading) ([]show.Resource, error) {
+// view renders and compares every resource of the set, if there is one, as -noop
+// does, with the keys that have been read already.
+func (p *program) view(ctx context.Context, set *resource.Set, readings []reading) (*report.View, error) {
+	status := engine.Status{Backends: make(map[string]engine.BackendStatus)}
+	keys := make(map[string]map[string]string)
 	byBackend := make(map[string]reading)
 	for _, r := range readings {
-		byBackend[r.backend] = r
+		status.Backends[r.backend] = engine.BackendStatus{Connected: r.err == nil, Err: r.err}
+		keys[r.backend], byBackend[r.backend] = r.values, r
 	}
-	open := func(key string) (backends.Backend, error) { return asRead{byBackend[key]}, nil }
-	opts := p.engineOptions(p.settings, open)
-	opts.Noop, opts.KeepStageFile, opts.Logger = true, false, nil // what would be logged is printed
-	results := engine.New(opts).Once(ctx, ctx, set, p.settings.Wait)
-	if err := ctx.Err(); err != nil {
-		return nil, interrupted(ctx)
-	}
-	views := make([]show.Resource, 0, len(results))
-	for _, result := range results {
-		v := show.Resource{Result: result}
-		if i := slices.IndexFunc(set.Resources, func(r *resource.Resource) bool { return r.File == result.File }); i >= 0 {
-			v.Declared = set.Resources[i]
-			v.Look(byBackend[v.Declared.Backend].values)
+	if set != nil {
+		open := func(name string) (backends.Backend, error) { return asRead{byBackend[name]}, nil }
+		opts := p.engineOptions(p.settings, open)
+		opts.Noop, opts.KeepStageFile, opts.Logger = true, false, nil // what would be logged is printed
+		status.Resources = engine.New(opts).Once(ctx, ctx, set, p.settings.Wait)
+		if ctx.Err() != nil {
+			return nil, interrupted(ctx)
 		}
-		views = append(views, v)
 	}
-	return views, nil
+	v := report.NewView(time.Now(), status, report.Clusters(keys), nil)
+	v.Host, v.Version = report.HostName(), report.ReadBuild().Version
+	for i := range v.Resources {
+		v.Resources[i].Look(&status.Resources[i], keys[v.Resources[i].Backend])
+	}
+	return v, nil
 }
 
 // asRead is a backend that holds what was read from another.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -12,18 +11,12 @@ const askWithin = time.Second
 
 // warnOutdated warns if the daemon runs another configuration than the one that
 // -show reads. It can be asked only where it listens.
-func (p *program) warnOutdated(ctx context.Context) {
+func (p *program) warnOutdated() {
 	if p.settings.Listen == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.settings.Listen+"/status.json", nil)
-	if err != nil {
-		return
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // past any proxy
-	answer, err := client.Do(request)
+	client := &http.Client{Timeout: askWithin, Transport: &http.Transport{DisableKeepAlives: true}} // past any proxy
+	answer, err := client.Get("http://" + p.settings.Listen + "/status.json")
 	if err != nil {
 		p.log.Debug("the daemon was not asked", "err", err)
 		return

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,20 +12,24 @@ import (
 	"pc4patroni/internal/terminal"
 )
 
-// Cluster is a cluster, or a group of a Citus cluster, in words.
-type Cluster struct {
+// Description is a cluster, or a group of a Citus cluster, in words.
+type Description struct {
 	Of          *patroni.Cluster
+	Backend     string
+	AsOf        *time.Time
 	Title, Path string
 	Leader      string // its name, "" if nobody leads
 	Troubles    []Remark
 	Facts       []string
 	Members     []Member
+	Running     int    // members
+	Lag         string // the largest of those that run; "" without a leader
 }
 
 // Level is that of the worst trouble.
-func (c *Cluster) Level() Level {
+func (d *Description) Level() Level {
 	worst := OK
-	for _, t := range c.Troubles {
+	for _, t := range d.Troubles {
 		worst = max(worst, t.Level)
 	}
 	return worst
@@ -43,32 +45,40 @@ type Member struct {
 	Leader, Weak               bool // Weak is not fit to serve anybody now
 }
 
-// Clusters describes a cluster and the groups below it. A Citus cluster
-// without members of its own is its groups.
-func Clusters(c *patroni.Cluster, now time.Time) []Cluster {
-	var all []Cluster
+// Describe describes a cluster and the groups below it. A Citus cluster without
+// members of its own is its groups.
+func (c Cluster) Describe(now time.Time) []Description {
+	var all []Description
 	if !c.Citus() || c.Problem != "" {
-		all = append(all, describe(c, now))
+		all = append(all, c.describe(now))
 	}
 	for _, group := range c.Groups {
-		all = append(all, Clusters(group, now)...)
+		all = append(all, Cluster{c.Backend, c.AsOf, group}.Describe(now)...)
 	}
 	return all
 }
 
-func describe(c *patroni.Cluster, now time.Time) Cluster {
-	v := Cluster{
-		Of:    c,
+func (c Cluster) describe(now time.Time) Description {
+	d := Description{
+		Of: c.Cluster, Backend: c.Backend, AsOf: c.AsOf,
 		Title: terminal.Visible(c.Scope), Path: terminal.Visible(c.Path), Leader: terminal.Visible(c.LeaderName),
-		Troubles: troubles(c, now), Facts: facts(c, now),
+		Troubles: troubles(c.Cluster, now), Facts: facts(c.Cluster, now),
 	}
 	if c.GroupNumber >= 0 {
-		v.Title += fmt.Sprintf(" group %d", c.GroupNumber)
+		d.Title += fmt.Sprintf(" group %d", c.GroupNumber)
 	}
+	var largest patroni.Bytes
 	for _, m := range c.Members {
-		v.Members = append(v.Members, describeMember(m))
+		d.Members = append(d.Members, describeMember(m))
+		if !Weak(m) {
+			d.Running++
+			largest = max(largest, m.Lag)
+		}
 	}
-	return v
+	if c.Cluster.Leader != nil {
+		d.Lag = Lag(largest)
+	}
+	return d
 }
 
 // troubles is what somebody should look at, the worst first.
@@ -218,18 +228,4 @@ func quoted(text string) string {
 		return strconv.Quote(text)
 	}
 	return text
-}
-
-// ClusterJSON is the cluster's own JSON with the backend in front. Fields may
-// be added, never removed.
-func ClusterJSON(backend string, c *patroni.Cluster) (json.RawMessage, error) {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	name, err := json.Marshal(backend)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat([]byte(`{"backend":`), name, []byte(","), bytes.TrimPrefix(text, []byte("{"))), nil
 }

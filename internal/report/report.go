@@ -1,9 +1,9 @@
-// Package report puts into words how clusters, members, resources and backends
-// are. -show, the status page and systemd's status all use these words, so
-// that one state has one name.
+// Package report is what the program tells of itself: a view of clusters,
+// resources and backends, and the words for them. -show, the status page,
+// /status.json and systemd's status all use it, so that one state has one name.
 //
-// It decides nothing and prints nothing: values go in, texts come out. Texts
-// hold nothing that acts on a terminal.
+// It decides nothing: values go in, views and texts come out. Texts hold nothing
+// that acts on a terminal.
 package report
 
 import (

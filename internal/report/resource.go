@@ -41,6 +41,17 @@ func State(r *engine.ResourceStatus) Remark {
 	return Remark{"in sync", OK}
 }
 
+// backendState names the state of a backend.
+func backendState(b *engine.BackendStatus) Remark {
+	switch {
+	case b.Connected:
+		return Remark{"connected", OK}
+	case b.Err == nil:
+		return Remark{"not read yet", Warn}
+	}
+	return Remark{"away", Bad}
+}
+
 // trouble says in one line what is wrong with a resource, "" if nothing is.
 func trouble(r *engine.ResourceStatus) string {
 	state := State(r)
@@ -61,7 +72,7 @@ func trouble(r *engine.ResourceStatus) string {
 // cluster has, for example, no primary now. Neither is a backend that is away:
 // the files are right until something else is known.
 func NotReady(status engine.Status) []string {
-	if len(status.Backends) == 0 {
+	if isStarting(status) {
 		return []string{"starting"}
 	}
 	var reasons []string
@@ -72,6 +83,11 @@ func NotReady(status engine.Status) []string {
 		}
 	}
 	return reasons
+}
+
+// isStarting tells whether the engine has not begun.
+func isStarting(status engine.Status) bool {
+	return len(status.Resources) == 0 && len(status.Backends) == 0
 }
 
 // outdated is what somebody should do who edited the configuration.

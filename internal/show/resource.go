@@ -7,82 +7,53 @@ import (
 	"slices"
 	"strings"
 
-	"pc4patroni/funcs"
 	"pc4patroni/funcs/patroni"
+	"pc4patroni/internal/report"
 	"pc4patroni/internal/terminal"
-	"pc4patroni/resource"
 	"pc4patroni/resource/engine"
 )
 
-// Resource is what a resource sees, and what a reconcile would do to its file.
-type Resource struct {
-	Declared *resource.Resource // nil if the resource file is broken
-	Result   engine.ResourceStatus
-	keys     int                // how many it sees
-	clusters []*patroni.Cluster // as its template gets them
-}
-
-// Look finds the clusters among the keys that the resource covers.
-func (v *Resource) Look(values map[string]string) {
-	store := funcs.NewStore()
-	for key, value := range values {
-		if relative, ok := v.Declared.Relative(key); ok {
-			store.Set(relative, value)
-		}
-	}
-	v.keys = store.Len()
-	v.clusters = store.Clusters(v.Declared.Prefix)
-}
-
 // printResource prints how the file stands and, below it, what the template
 // sees.
-func printResource(w *bytes.Buffer, v *Resource) {
-	title := terminal.Visible(filepath.Base(v.Result.File))
-	if v.Declared == nil {
-		fmt.Fprintf(w, "%s cannot be used\n", title)
-		for line := range strings.SplitSeq(v.Result.Err.Error(), "\n") {
-			fmt.Fprintf(w, "  %s\n", terminal.Visible(line))
-		}
-		return
+func printResource(w *bytes.Buffer, r *report.Resource) {
+	title := filepath.Base(r.File) + " cannot be used"
+	lines := strings.Split(r.Error, "\n")
+	if r.Dest != "" {
+		title = filepath.Base(r.File) + " -> " + r.Dest
+		lines = append([]string{state(r)}, sees(r)...)
 	}
-	fmt.Fprintf(w, "%s -> %s\n", title, terminal.Visible(v.Result.Dest))
-	fmt.Fprintf(w, "  %s\n", terminal.Visible(v.state()))
-	for _, line := range v.view() {
-		fmt.Fprintf(w, "  %s\n", terminal.Visible(line))
+	fmt.Fprintln(w, terminal.Visible(title))
+	for _, line := range lines {
+		fmt.Fprintln(w, "  "+terminal.Visible(line))
 	}
 }
 
 // state says how the file is, compared with what it should be.
-func (v *Resource) state() string {
-	reason := ""
-	if v.Result.Err != nil {
-		reason = strings.ReplaceAll(v.Result.Err.Error(), "\n", "; ")
-	}
-	switch v.Result.State {
-	case engine.InSync:
+func state(r *report.Resource) string {
+	reason := strings.ReplaceAll(r.Error, "\n", "; ")
+	switch r.State {
+	case engine.InSync.String():
 		return "in sync"
-	case engine.Held:
+	case engine.Held.String():
 		return "held, stays as it is: " + reason
-	case engine.Waiting:
+	case engine.Waiting.String():
 		return "stays as it is, the backend was not read"
-	case engine.Pending:
-		return v.pending()
+	case engine.Pending.String():
+		return pending(r.Change)
 	default:
-		return v.Result.State.String() + ": " + reason
+		return r.State + ": " + reason
 	}
 }
 
 // pending says what would change.
-func (v *Resource) pending() string {
-	change := v.Result.Change
+func pending(change *report.Change) string {
 	var parts []string
-	removed, added := LineChanges(change)
 	switch {
 	case change.New:
 		parts = append(parts, "would be created")
-	case removed+added > 0:
-		parts = append(parts, fmt.Sprintf("would change, -%d +%d lines", removed, added))
-	case !bytes.Equal(change.Old, change.Now):
+	case change.LinesRemoved+change.LinesAdded > 0:
+		parts = append(parts, fmt.Sprintf("would change, -%d +%d lines", change.LinesRemoved, change.LinesAdded))
+	case change.Content:
 		parts = append(parts, "would change")
 	}
 	for _, what := range change.Metadata {
@@ -100,21 +71,22 @@ func (v *Resource) pending() string {
 	return strings.Join(parts, ", ")
 }
 
-// view says what the template sees.
-func (v *Resource) view() []string {
+// sees says what the template sees.
+func sees(r *report.Resource) []string {
 	switch {
-	case v.Result.State == engine.Waiting:
+	case r.State == engine.Waiting.String():
 		return nil
-	case len(v.clusters) == 0 && v.keys > 0:
-		return []string{fmt.Sprintf("sees %s below %s and no cluster", count(v.keys, "key"), v.Declared.Prefix)}
-	case len(v.clusters) == 0:
-		return []string{fmt.Sprintf("sees no key below %s", v.Declared.Prefix)}
-	}
-	if len(v.clusters) == 1 {
-		return seesCluster(v.clusters[0])
+	case len(r.Sees) == 0 && r.Keys == 1:
+		return []string{fmt.Sprintf("sees 1 key below %s and no cluster", r.Prefix)}
+	case len(r.Sees) == 0 && r.Keys > 0:
+		return []string{fmt.Sprintf("sees %d keys below %s and no cluster", r.Keys, r.Prefix)}
+	case len(r.Sees) == 0:
+		return []string{fmt.Sprintf("sees no key below %s", r.Prefix)}
+	case len(r.Sees) == 1:
+		return seesCluster(r.Sees[0])
 	}
 	var scopes, headless []string
-	for _, c := range v.clusters {
+	for _, c := range r.Sees {
 		scopes = append(scopes, c.Scope)
 		if !isLed(c) {
 			headless = append(headless, c.Scope)
@@ -167,12 +139,4 @@ func whomToUse(c *patroni.Cluster) string {
 		return leader + "; no readers"
 	}
 	return leader + "; readers " + strings.Join(readers, ", ")
-}
-
-// count is a number and what it counts.
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
 }

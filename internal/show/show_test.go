@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"pc4patroni/funcs"
+	"pc4patroni/internal/report"
 )
 
 // TestShowFixtures compares what a person sees of every fixture of package
@@ -29,12 +28,8 @@ func TestShowFixtures(t *testing.T) {
 	for _, fixture := range fixtures {
 		name := strings.TrimSuffix(filepath.Base(fixture), ".json")
 		t.Run(name, func(t *testing.T) {
-			store := funcs.NewStore()
-			store.Replace(maps.All(fixtureKeys(t, fixture)))
 			var out bytes.Buffer
-			for _, c := range store.Clusters("/") {
-				printCluster(&out, c, now)
-			}
+			Table(&out, &report.View{At: now, Clusters: report.Clusters(map[string]map[string]string{"": fixtureKeys(t, fixture)})})
 			checkPage(t, out.String())
 			golden(t, filepath.Join("testdata", "show", name+".txt"), out.String())
 		})

@@ -2,12 +2,14 @@ package statuspage
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"pc4patroni/backends"
 	"pc4patroni/internal/report"
 	"pc4patroni/resource/engine"
 )
@@ -17,15 +19,25 @@ const scrapesAtOnce = 4
 
 const namespace = "pc4patroni"
 
+// descriptions are of all metrics that the monitor collects.
+var descriptions []*prometheus.Desc
+
 func describe(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+	d := prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+	descriptions = append(descriptions, d)
+	return d
 }
 
-// What is asked of the engine at each scrape; an observer counts the rest.
 // docs/monitoring.md lists all of them.
 var (
 	metricBackendUp = describe("backend_up",
 		"Whether every backend can be read (1) or not (0).")
+	metricResyncs = describe("backend_resyncs_total",
+		"Full reads after the first one, by what called for them.", "reason")
+	metricEvents = describe("events_total",
+		"Changes of keys that were received.")
+	metricRenders = describe("renders_total",
+		"Attempts to render the template; a failure holds the resource.", "resource", "result")
 	metricInSync = describe("resource_in_sync",
 		"Whether the file is what it should be and its reload is done (1) or not (0).", "resource")
 	metricHeld = describe("resource_held",
@@ -34,6 +46,10 @@ var (
 		"Whether the file was replaced and its reload is not done.", "resource")
 	metricLastSuccess = describe("resource_last_success_timestamp_seconds",
 		"When the file was last found or made what it should be, with its reload done.", "resource")
+	metricCommands = describe("command_duration_seconds",
+		"How long the check and reload commands ran.", "resource", "command")
+	metricFailures = describe("command_failures_total",
+		"Runs of the check and reload commands that failed.", "resource", "command")
 	metricBuildInfo = describe("build_info",
 		"What was built: always 1.", "version", "revision", "goversion")
 )
@@ -41,40 +57,65 @@ var (
 // metrics returns the handler of /metrics.
 func (m *monitor) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	registry.MustRegister(m.seen.collectors()...)
-	scrape := promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.seen.measure(m.engine.Status().Resources)
-		scrape.ServeHTTP(w, r)
-	})
+	registry.MustRegister(m, m.seen.latency, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
 }
 
 // Describe implements prometheus.Collector.
 func (m *monitor) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		metricBackendUp, metricInSync, metricHeld, metricReloadPending, metricLastSuccess, metricBuildInfo,
-	} {
+	for _, d := range descriptions {
 		out <- d
 	}
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. Whatever is counted is there from the
+// beginning, with 0, so that the first increase is one.
 func (m *monitor) Collect(out chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, kind, value, labels...)
 	}
-	status := m.engine.Status()
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		send(d, prometheus.GaugeValue, value, labels...)
+	}
+	count := func(d *prometheus.Desc, value int, labels ...string) {
+		send(d, prometheus.CounterValue, float64(value), labels...)
+	}
+	status, observed := m.engine.Status(), m.seen.observed()
 	gauge(metricBackendUp, number(allConnected(status.Backends)))
-	for name, s := range summaries(status.Resources) {
+	gauge(metricBuildInfo, 1, m.build.Version, m.build.Revision, m.build.GoVersion)
+	events := 0
+	resyncs := map[string]int{
+		backends.ResyncInterval: 0, backends.ResyncCompacted: 0, backends.ResyncReplaced: 0, backends.ResyncOther: 0,
+	}
+	for _, b := range observed.Backends {
+		events += b.Events
+		for reason, n := range b.Resyncs {
+			resyncs[reason] += n
+		}
+	}
+	count(metricEvents, events)
+	for reason, n := range resyncs {
+		count(metricResyncs, n, reason)
+	}
+	for name, s := range summaries(status.Resources, observed.Resources) {
 		gauge(metricInSync, number(s.inSync), name)
 		gauge(metricHeld, number(s.held), name)
 		gauge(metricReloadPending, number(s.pending), name)
 		if !s.lastSuccess.IsZero() {
 			gauge(metricLastSuccess, float64(s.lastSuccess.UnixNano())/1e9, name)
 		}
+		if s.history == nil {
+			continue
+		}
+		count(metricRenders, s.history.Renders.Runs-s.history.Renders.Failures, name, "success")
+		count(metricRenders, s.history.Renders.Failures, name, "failure")
+		for command, runs := range map[string]*report.Runs{"check": s.history.Check, "reload": s.history.Reload} {
+			if runs != nil {
+				out <- prometheus.MustNewConstSummary(metricCommands, uint64(runs.Runs), runs.Total.Seconds(), nil, name, command)
+				count(metricFailures, runs.Failures, name, command)
+			}
+		}
 	}
-	gauge(metricBuildInfo, 1, m.build.version, m.build.revision, m.build.goVersion)
 }
 
 func allConnected(all map[string]engine.BackendStatus) bool {
@@ -90,11 +131,12 @@ func allConnected(all map[string]engine.BackendStatus) bool {
 type summary struct {
 	inSync, held, pending bool
 	lastSuccess           time.Time
+	history               *report.History // nil for one that is only broken
 }
 
-// summaries sums states up by name. A resource whose new version is broken has
+// summaries sums states up by label. A resource whose new version is broken has
 // two, and is in sync with neither.
-func summaries(resources []engine.ResourceStatus) map[string]summary {
+func summaries(resources []engine.ResourceStatus, observed map[string]report.History) map[string]summary {
 	all := make(map[string]summary, len(resources))
 	for _, r := range resources {
 		name := label(r.Name)
@@ -105,10 +147,16 @@ func summaries(resources []engine.ResourceStatus) map[string]summary {
 		if r.LastSuccess.After(s.lastSuccess) {
 			s.lastSuccess = r.LastSuccess
 		}
+		if r.Dest != "" {
+			s.history = report.NewHistory(&r, observed)
+		}
 		all[name] = s
 	}
 	return all
 }
+
+// label makes the name of a resource fit for a label: a file may have any name.
+func label(name string) string { return strings.ToValidUTF8(name, "?") }
 
 func number(yes bool) float64 {
 	if yes {

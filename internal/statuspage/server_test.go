@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pc4patroni/internal/report"
 	"pc4patroni/resource/engine"
 )
 
@@ -51,7 +52,7 @@ func newTestMonitor(told *toldEngine) *monitor {
 		seen.observe(ev)
 	}
 	return &monitor{
-		engine: told, seen: seen, build: build{"v1.2.3", "abc", "go1.26"}, host: "proxy1",
+		engine: told, seen: seen, build: report.Build{Version: "v1.2.3", Revision: "abc", GoVersion: "go1.26"}, host: "proxy1",
 		now: func() time.Time { return noon }, aliveWithin: 50 * time.Millisecond,
 	}
 }
@@ -180,7 +181,6 @@ func TestReadiness(t *testing.T) {
 		{"in sync", connected(), result(engine.InSync, nil), ""},
 		{"changed", connected(), result(engine.Changed, nil), ""},
 		{"held: the file is right as long as there is no primary", connected(), result(engine.Held, errors.New("no primary")), ""},
-		{"starting", nil, result(engine.Waiting, nil), "starting"},
 		{"away: the file is right as far as is known", map[string]engine.BackendStatus{"etcd x": {Err: errors.New("refused"), Since: since}},
 			result(engine.InSync, nil), ""},
 		{"away since the start", map[string]engine.BackendStatus{"etcd x": {Err: errors.New("refused"), Since: since}},
@@ -202,6 +202,22 @@ func TestReadiness(t *testing.T) {
 				t.Errorf("got %d %q, want %d %q", got.StatusCode, text, status, want)
 			}
 		})
+	}
+}
+
+func TestReadinessAtTheStart(t *testing.T) {
+	got := get(t, newHandler(newTestMonitor(&toldEngine{}), "", onLoopback, quiet), "/readyz")
+	if text := body(t, got); got.StatusCode != 503 || text != "starting\n" {
+		t.Errorf("got %d %q", got.StatusCode, text)
+	}
+}
+
+// TestReadinessWithoutBackend: a template without keys needs none.
+func TestReadinessWithoutBackend(t *testing.T) {
+	told := &toldEngine{status: engine.Status{Resources: []engine.ResourceStatus{{Name: "static", Dest: "/etc/static", State: engine.InSync}}}}
+	got := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/readyz")
+	if text := body(t, got); got.StatusCode != 200 || text != "ready\n" {
+		t.Errorf("got %d %q", got.StatusCode, text)
 	}
 }
 

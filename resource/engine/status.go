@@ -55,6 +55,8 @@ type Status struct {
 // ResourceStatus is the state of a resource, and why.
 type ResourceStatus struct {
 	Name, File, Dest, Backend string
+	// Declared is the resource; nil if its file is broken.
+	Declared *resource.Resource
 
 	State State
 	// Err says why the resource is Waiting, Held or Failed.

@@ -88,7 +88,7 @@ func (e *Engine) newUnits(resources []*resource.Resource, daemon bool) []*unit {
 		r := &resourceState{Resource: res, unit: u, index: len(u.resources), keys: newKeys(res)}
 		u.resources = append(u.resources, r)
 		u.status = append(u.status, ResourceStatus{
-			Name: res.Name, File: res.File, Dest: res.Dest, Backend: res.Backend, Since: time.Now(),
+			Name: res.Name, File: res.File, Dest: res.Dest, Backend: res.Backend, Declared: res, Since: time.Now(),
 		})
 	}
 	return units
