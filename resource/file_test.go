@@ -22,8 +22,8 @@ func TestReadRejects(t *testing.T) {
 			"x.toml: line 1: key \"src\" is missing: name the template below /conf/templates"},
 		{"typo", base + "relaod_cmd = \"true\"\n", `x.toml: line 5: unknown key "relaod_cmd" (did you mean "reload_cmd"?)`},
 		{"wrong types", base + "allow_empty = \"yes\"\nkeys = \"/\"\nmode = 0o644\n",
-			"x.toml: line 5: key \"allow_empty\" must be true or false, not a string\n" +
-				"x.toml: line 6: key \"keys\" must be an array of strings, not a string\n" +
+			"x.toml: line 5: key \"allow_empty\" must be true or false, without quotes\n" +
+				"x.toml: line 6: key \"keys\" must be an array of strings\n" +
 				"x.toml: line 7: mode must be a string of octal digits, for example mode = \"0640\""},
 		{"mode", base + "mode = \"0888\"\n", `x.toml: line 5: mode "0888" is not octal: write for example "0640"`},
 		{"relative dest", "[template]\nsrc = \"a.tmpl\"\nprefix = \"/app\"\ndest = \"etc/a\"\n", `x.toml: line 4: dest "etc/a" is not absolute: start it with a slash`},

@@ -9,8 +9,10 @@
 package tomlfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -20,6 +22,7 @@ import (
 // Decode and may be used by several goroutines.
 type File struct {
 	path  string
+	meta  toml.MetaData
 	tree  map[string]any
 	lines map[string]int // by toml.Key.String
 }
@@ -30,7 +33,8 @@ type File struct {
 // Fields take the key of their `toml` tag, matched exactly; fields without one
 // are left alone. A field is a string, a boolean, an integer, a time.Duration
 // (a string such as "1m30s", or a number of seconds), a slice of strings, a
-// struct, a map[string]any or an any, or a pointer to one of these.
+// struct, a map[string]any or an any, or, except for a struct, a pointer to one
+// of these.
 //
 // Every unknown key and every value of a wrong type is an error of the form
 // "PATH: line N: ...", all of them joined in the order of their lines. After
@@ -46,63 +50,15 @@ func Decode(path string, data []byte, v any) (*File, error) {
 	if err != nil {
 		return f, f.syntaxError(err)
 	}
-	f.tree, _ = f.index(&meta, strings.Split(string(data), "\n"), nil, top)
+	f.meta = meta
+	if _, err := toml.Decode(string(data), &f.tree); err != nil {
+		return f, f.syntaxError(err)
+	}
 	if tree, ok := v.(*map[string]any); ok {
-		*tree = f.tree
-		return f, nil
+		*tree, v = f.tree, nil
 	}
-	return f, f.assign(&meta, top, v)
+	return f, f.decode(strings.Split(string(data), "\n"), top, v)
 }
-
-// index returns the table as a tree of plain values. It notes the line of
-// every key in it, and returns the first of them.
-func (f *File) index(meta *toml.MetaData, text []string, path toml.Key, table map[string]toml.Primitive) (tree map[string]any, first int) {
-	tree = make(map[string]any, len(table))
-	for key, value := range table {
-		at := extend(path, key)
-		line := lineOf(meta, text, key, value)
-		var plain any
-		_ = meta.PrimitiveDecode(value, &plain) // an any takes everything
-		if _, ok := plain.(map[string]any); ok {
-			var inner map[string]toml.Primitive
-			_ = meta.PrimitiveDecode(value, &inner) // and this takes every table
-			var below int
-			plain, below = f.index(meta, text, at, inner)
-			if line == 0 {
-				line = below // of a dotted key only the last part has a position
-			}
-		}
-		tree[key] = plain
-		f.lines[at.String()] = line
-		if first == 0 || line > 0 && line < first {
-			first = line
-		}
-	}
-	return tree, first
-}
-
-// lineOf returns the line of a key. The parser tells the position of a value,
-// and only in its errors, so it gets one. Of a text of several lines that is
-// the last line: the key stands at the beginning of one above it.
-func lineOf(meta *toml.MetaData, text []string, key string, value toml.Primitive) int {
-	var refused toml.ParseError
-	errors.As(meta.PrimitiveDecode(value, refusal{}), &refused)
-	last := refused.Position.Line
-	for n := last; n > 0; n-- {
-		if n == last && strings.Contains(text[n-1], key) {
-			break
-		}
-		if rest, ok := strings.CutPrefix(strings.TrimSpace(text[n-1]), key); ok && strings.HasPrefix(strings.TrimSpace(rest), "=") {
-			return n
-		}
-	}
-	return last
-}
-
-// refusal is a value that no TOML can be decoded into.
-type refusal struct{}
-
-func (refusal) UnmarshalTOML(any) error { return errors.New("refused") }
 
 // Line returns the line, counted from 1, of the key that keys lead to from the
 // top of the file: Line("template", "src"). A key that the file does not
@@ -110,32 +66,29 @@ func (refusal) UnmarshalTOML(any) error { return errors.New("refused") }
 func (f *File) Line(keys ...string) int { return f.lines[toml.Key(keys).String()] }
 
 // IsDefined tells whether the file defines the key, in whatever notation.
-func (f *File) IsDefined(keys ...string) bool {
-	_, ok := f.lookup(keys)
-	return ok
-}
+func (f *File) IsDefined(keys ...string) bool { return f.meta.IsDefined(keys...) }
 
 // Value returns what the parser made of a key, or nil when the file does not
 // define it: string, int64, float64, bool, time.Time, []any, map[string]any or
 // []map[string]any.
 func (f *File) Value(keys ...string) any {
-	v, _ := f.lookup(keys)
-	return v
-}
-
-func (f *File) lookup(keys []string) (any, bool) {
 	var at any = f.tree
 	for _, key := range keys {
-		table, ok := at.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if at, ok = table[key]; !ok {
-			return nil, false
-		}
+		table, _ := at.(map[string]any)
+		at = table[key]
 	}
-	return at, len(keys) > 0
+	return at
 }
+
+// lineError is an error with the line that it is about.
+type lineError struct {
+	line int
+	err  error
+}
+
+func (e *lineError) Error() string { return e.err.Error() }
+
+func (e *lineError) Unwrap() error { return e.err }
 
 // Errorf returns an error about a key: "PATH: line N: " and the formatted
 // message. For a key that the file does not define, the line is that of the
@@ -145,10 +98,23 @@ func (f *File) Errorf(keys []string, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	for n := len(keys); n > 0; n-- {
 		if line := f.Line(keys[:n]...); line > 0 {
-			return fmt.Errorf("%s: line %d: %w", f.path, line, err)
+			return &lineError{line, fmt.Errorf("%s: line %d: %w", f.path, line, err)}
 		}
 	}
 	return fmt.Errorf("%s: %w", f.path, err)
+}
+
+// Sort puts errors in the order of the lines that they are about.
+func Sort(errs []error) {
+	line := func(err error) int {
+		if at, ok := errors.AsType[*lineError](err); ok {
+			return at.line
+		}
+		return 0
+	}
+	slices.SortStableFunc(errs, func(a, b error) int {
+		return cmp.Or(cmp.Compare(line(a), line(b)), cmp.Compare(a.Error(), b.Error()))
+	})
 }
 
 // syntaxError rewrites the parser's error. The parser quotes the text that it
@@ -173,9 +139,4 @@ func (f *File) syntaxError(err error) error {
 func isSecret(key string) bool {
 	key = strings.ToLower(key)
 	return strings.Contains(key, "pass") || strings.Contains(key, "secret") || strings.Contains(key, "token")
-}
-
-// extend returns keys with one more, without touching the array below keys.
-func extend(keys toml.Key, key string) toml.Key {
-	return append(keys[:len(keys):len(keys)], key)
 }

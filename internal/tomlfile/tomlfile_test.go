@@ -104,24 +104,24 @@ uid = "x"
 backup = "yes"
 timeout = true
 `, []string{
-			`a.toml: line 3: key "src" must be a string, not an integer`,
-			`a.toml: line 4: key "dest" must be a string, not an array`,
-			`a.toml: line 5: key "keys" must be an array of strings, not a string`,
-			`a.toml: line 6: key "uid" must be an integer, not a string`,
-			`a.toml: line 7: key "backup" must be true or false, not a string`,
-			`a.toml: line 8: key "timeout" must be a duration such as "30s", or a number of seconds`,
+			`a.toml: line 3: key "src" must be a string, in quotes`,
+			`a.toml: line 4: key "dest" must be a string, in quotes`,
+			`a.toml: line 5: key "keys" must be an array of strings`,
+			`a.toml: line 6: key "uid" must be an integer, without quotes`,
+			`a.toml: line 7: key "backup" must be true or false, without quotes`,
+			`a.toml: line 8: key "timeout" must be a number of seconds, or a duration such as "1m30s"`,
 		}},
 		{"more types", "backend = 1\n[template]\nuid = 1.5\nkeys = [\"a\", 1]\ntimeout = \"soon\"\nsrc = 1979-05-27\n",
 			[]string{
-				`a.toml: line 1: key "backend" must be a table, not an integer`,
-				`a.toml: line 3: key "uid" must be an integer, not a float`,
-				`a.toml: line 4: key "keys" must be an array of strings, not an array with an integer`,
-				`a.toml: line 5: key "timeout" must be a duration such as "30s", or a number of seconds`,
-				`a.toml: line 6: key "src" must be a string, not a date or time`,
+				`a.toml: line 1: key "backend" must be a table`,
+				`a.toml: line 3: key "uid" must be an integer, without quotes`,
+				`a.toml: line 4: key "keys" must be an array of strings`,
+				`a.toml: line 5: key "timeout" must be a number of seconds, or a duration such as "1m30s"`,
+				`a.toml: line 6: key "src" must be a string, in quotes`,
 			}},
-		{"endless durations", "[template]\ntimeout = nan\n", []string{`a.toml: line 2: key "timeout" is out of range`}},
+		{"endless durations", "[template]\ntimeout = nan\n", []string{`a.toml: line 2: key "timeout" must be a number of seconds, or a duration such as "1m30s"`}},
 		{"a value instead of a table", "template = 1\n",
-			[]string{`a.toml: line 1: key "template" must be a table, not an integer`}},
+			[]string{`a.toml: line 1: key "template" must be a table`}},
 		{"syntax", "[template]\nsrc = \"a\n", []string{`a.toml: line 2: strings cannot contain newlines`}},
 		{"text without quotes", "[template]\n\nsrc = haproxy.tmpl\n",
 			[]string{`a.toml: line 3: the value of "template.src" is not TOML (text needs quotes)`}},
@@ -320,6 +320,6 @@ func ExampleDecode() {
 	_, err := Decode("conf.d/a.toml", []byte("[template]\ndest = 1\nchek_cmd = \"true\"\n"), &resource)
 	fmt.Println(err)
 	// Output:
-	// conf.d/a.toml: line 2: key "dest" must be a string, not an integer
+	// conf.d/a.toml: line 2: key "dest" must be a string, in quotes
 	// conf.d/a.toml: line 3: unknown key "chek_cmd" (did you mean "check_cmd"?)
 }
