@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"pc4patroni/internal/tomlfile"
 )
 
 // Backends names the backends of one configuration, so that resources with
@@ -88,7 +90,7 @@ func (s *Backends) Name(table map[string]any, locate func(key string, err error)
 //     password_file and basic_auth drops the global four, and naming
 //     client_cert or client_key drops the global two.
 func (s *Backends) fromTable(table map[string]any, locate func(key string, err error) error) (Backend, error) {
-	values, problems := tableValues(table, func(o *option) bool { return o.forBackend })
+	values, ignored, errs := tableValues(table, func(o *option) bool { return o.forBackend }, locate)
 	given := func(names ...string) bool {
 		return slices.ContainsFunc(values, func(v assignment) bool { return slices.Contains(names, v.option.name) })
 	}
@@ -99,7 +101,7 @@ func (s *Backends) fromTable(table map[string]any, locate func(key string, err e
 	} else {
 		own.Backend, own.from = s.global.Backend, maps.Clone(s.global.from)
 		b := &own.Backend
-		b.Nodes = slices.Clone(b.Nodes)
+		b.Nodes = slices.Clone(b.Nodes) // resolve changes them
 		if given("username", "password", "password-file", "basic-auth") {
 			b.Username, b.Password, b.PasswordFile, b.BasicAuth = "", "", "", false
 		}
@@ -107,17 +109,13 @@ func (s *Backends) fromTable(table map[string]any, locate func(key string, err e
 			b.ClientCert, b.ClientKey = "", ""
 		}
 	}
-	own.putAll(values, fromResource)
-
-	var errs []error
-	for _, p := range problems {
-		errs = append(errs, locate(p.key, p))
-	}
+	errs = append(append(errs, ignored...), own.put(values, fromResource)...)
 	if len(errs) == 0 {
 		if err := own.Backend.resolve(own.source); err != nil {
 			errs = append(errs, locate("", err))
 		}
 	}
+	tomlfile.Sort(errs)
 	return own.Backend, errors.Join(errs...)
 }
 

@@ -3,7 +3,6 @@ package config
 import (
 	"flag"
 	"fmt"
-	"slices"
 )
 
 // confdName is the name by which the program is confd for etcd and files: it
@@ -57,16 +56,17 @@ var noEffect = map[string]string{
 }
 
 // dispensable are the flags among noEffect without which the result is the
-// same. Called confd they are a warning on the command line, too.
-var dispensable = map[string]kind{
-	"batch-interval":        aString,
-	"color":                 aBool,
-	"debounce":              aString,
-	"diff":                  aBool,
-	"diff-context":          aString,
-	"template-cache":        aBool,
-	"template-cache-policy": aString,
-	"template-cache-size":   aString,
+// same. Called confd they are a warning on the command line, too. True is a
+// switch.
+var dispensable = map[string]bool{
+	"batch-interval":        false,
+	"color":                 true,
+	"debounce":              false,
+	"diff":                  true,
+	"diff-context":          false,
+	"template-cache":        true,
+	"template-cache-policy": false,
+	"template-cache-size":   false,
 }
 
 // confdFlags are the fork's names for flags of ours.
@@ -78,40 +78,31 @@ var confdFlags = map[string]string{
 
 const forOtherBackend = "has no effect: it belongs to a backend other than etcd and file"
 
-// addConfdFlags declares the flags that only confd's command line has.
-func (line *commandLine) addConfdFlags(set *flag.FlagSet, valueErr *error) {
+// defineConfd declares the flags that only confd's command line has.
+func (line *commandLine) defineConfd(set *flag.FlagSet) {
 	for name, ours := range confdFlags {
-		set.Var(&flagValue{optionByKey(ours), &line.assigned, valueErr}, name, "")
+		line.define(set, name, optionByKey(ours))
 	}
-	for name, kind := range dispensable {
-		set.Var(&droppedFlag{name, kind, &line.warnings}, name, "")
+	for name, isSwitch := range dispensable {
+		warn := func(string) error {
+			line.warnings = append(line.warnings, fmt.Sprintf("flag -%s %s", name, noEffect[name]))
+			return nil
+		}
+		if isSwitch {
+			set.BoolFunc(name, "", warn)
+		} else {
+			set.Func(name, "", warn)
+		}
 	}
-}
-
-// droppedFlag is a flag that leaves nothing but a warning.
-type droppedFlag struct {
-	name     string
-	kind     kind
-	warnings *[]string
-}
-
-func (d *droppedFlag) String() string { return "" }
-
-func (d *droppedFlag) IsBoolFlag() bool { return d.kind == aBool }
-
-func (d *droppedFlag) Set(string) error {
-	*d.warnings = append(*d.warnings, fmt.Sprintf("flag -%s %s", d.name, noEffect[d.name]))
-	return nil
 }
 
 // putSubcommand tells whether the argument is a subcommand of abtreece/confd
 // that names a backend of ours, and takes it.
 func (line *commandLine) putSubcommand(arg string) bool {
-	backend := optionByKey("backend")
-	if arg == "" || backend.set(&Settings{}, arg) != nil {
+	if checkBackendKind(arg) != nil {
 		return false
 	}
-	line.assigned = append(line.assigned, assignment{backend, arg})
+	line.assigned = assign(line.assigned, optionByKey("backend"), arg, nil)
 	line.subcommand = true
 	return true
 }
@@ -129,9 +120,8 @@ func (line *commandLine) prefixWarning(s *Settings) []string {
 // they lose. In abtreece/confd they win, too.
 func (s *Settings) precedenceWarnings(flags []assignment) (warnings []string) {
 	for _, a := range flags {
-		warning := fmt.Sprintf("flag -%s wins over the configuration file; in confd the file wins", a.option.name)
-		if s.from[a.option.name] == fromFile && !slices.Contains(warnings, warning) {
-			warnings = append(warnings, warning)
+		if s.from[a.option.name] == fromFile {
+			warnings = append(warnings, fmt.Sprintf("flag -%s wins over the configuration file; in confd the file wins", a.option.name))
 		}
 	}
 	return warnings

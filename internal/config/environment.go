@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,8 +10,7 @@ import (
 
 // readEnvironment returns what the environment assigns. An empty variable
 // counts as one that is not set.
-func (inv Invocation) readEnvironment() (found []assignment, warnings []string, err error) {
-	var errs []error
+func (inv Invocation) readEnvironment() (found []assignment, warnings []string) {
 	var known []string
 	for i := range options {
 		o := &options[i]
@@ -24,29 +22,23 @@ func (inv Invocation) readEnvironment() (found []assignment, warnings []string, 
 		}
 		suffix := strings.TrimPrefix(o.variable(), variablePrefix)
 		known = append(known, suffix)
-		names := slices.Clone(o.vars)
+		names := []string{o.variable()}
 		if inv.CalledConfd() {
 			names = append(names, confdPrefix+suffix)
 		}
-		for _, name := range append(names, o.variable()) {
-			text := inv.Getenv(name)
-			if text == "" {
-				continue
+		// Of several variables for one option the first alone counts.
+		for _, name := range append(names, o.vars...) {
+			if text := inv.Getenv(name); text != "" {
+				found = assign(found, o, text, func(err error) error { return fmt.Errorf("environment variable %s %w", name, err) })
+				break
 			}
-			if err := o.set(&Settings{}, text); err != nil {
-				errs = append(errs, fmt.Errorf("environment variable %s %w", name, err))
-				continue
-			}
-			// Of several variables for one option the last alone counts.
-			found = slices.DeleteFunc(found, func(a assignment) bool { return a.option == o })
-			found = append(found, assignment{o, text})
 		}
 	}
 	warnings = append(warnings, inv.unknownVariables(variablePrefix, known)...)
 	if inv.CalledConfd() {
 		warnings = append(warnings, inv.unknownVariables(confdPrefix, append(known, "CLIENT_CAKEYS"))...)
 	}
-	return found, warnings, errors.Join(errs...)
+	return found, warnings
 }
 
 // unknownVariables warns of variables that begin with prefix and go on with

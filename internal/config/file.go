@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"pc4patroni/internal/nearest"
 	"pc4patroni/internal/tomlfile"
@@ -31,23 +30,12 @@ func (s *Settings) readFile(path string, given bool) (warnings []string, err err
 	if err != nil {
 		return nil, fmt.Errorf("read %w", err)
 	}
-	type remark struct {
-		line int
-		err  error
-	}
-	var errs, ignored []remark
+	var errs, ignored []error
 	readTable := func(table map[string]any, at ...string) {
-		values, problems := tableValues(table, func(o *option) bool { return o.where == anywhere })
-		s.putAll(values, fromFile)
-		for _, p := range problems {
-			key := append(slices.Clone(at), p.key)
-			r := remark{file.Line(key...), file.Errorf(key, "%w", p)}
-			if p.ignored {
-				ignored = append(ignored, r)
-			} else {
-				errs = append(errs, r)
-			}
-		}
+		locate := func(key string, err error) error { return file.Errorf(append(slices.Clone(at), key), "%w", err) }
+		values, noEffect, problems := tableValues(table, func(o *option) bool { return o.where == anywhere }, locate)
+		ignored = append(ignored, noEffect...)
+		errs = append(append(errs, problems...), s.put(values, fromFile)...)
 	}
 	// The first versions of confd had their settings below [confd].
 	if table, ok := tree["confd"].(map[string]any); ok {
@@ -56,18 +44,16 @@ func (s *Settings) readFile(path string, given bool) (warnings []string, err err
 	}
 	readTable(tree)
 
-	byLine := func(a, b remark) int { return cmp.Compare(a.line, b.line) }
-	slices.SortFunc(ignored, byLine)
-	for _, r := range ignored {
-		warnings = append(warnings, r.err.Error())
+	tomlfile.Sort(ignored)
+	for _, err := range ignored {
+		warnings = append(warnings, err.Error())
 	}
 	if len(errs) > 0 {
-		slices.SortFunc(errs, byLine)
-		joined := make([]error, len(errs))
-		for i, r := range errs {
-			joined[i] = fmt.Errorf("read %w", r.err)
+		tomlfile.Sort(errs)
+		for i, err := range errs {
+			errs[i] = fmt.Errorf("read %w", err)
 		}
-		return nil, errors.Join(joined...)
+		return nil, errors.Join(errs...)
 	}
 	if s.Backend.Password != "" {
 		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
@@ -77,103 +63,72 @@ func (s *Settings) readFile(path string, given bool) (warnings []string, err err
 	return warnings, nil
 }
 
-// keyError is what is wrong with a key of a TOML table.
-type keyError struct {
-	key     string
-	ignored bool // confd knows the key, and it means nothing here
-	err     error
-}
-
-func (e keyError) Error() string { return e.err.Error() }
-
-func (e keyError) Unwrap() error { return e.err }
-
 // tableValues reads the options that a TOML table assigns, in an order that
-// does not depend on the table's.
-func tableValues(table map[string]any, allowed func(*option) bool) (values []assignment, errs []keyError) {
+// does not depend on the table's. ignored are about keys that confd knows and
+// that mean nothing here. locate adds the place of a key to an error.
+func tableValues(table map[string]any, allowed func(*option) bool, locate func(key string, err error) error) (values []assignment, ignored, errs []error) {
 	by := make(map[*option]string)
 	for _, key := range slices.Sorted(maps.Keys(table)) {
 		fail := func(format string, args ...any) {
-			errs = append(errs, keyError{key: key, err: fmt.Errorf(format, args...)})
+			errs = append(errs, locate(key, fmt.Errorf(format, args...)))
 		}
 		o := optionByKey(key)
 		switch {
 		case o == nil && noEffect[dashes(key)] != "":
-			errs = append(errs, keyError{key: key, ignored: true, err: fmt.Errorf("key %q %s", key, noEffect[dashes(key)])})
-			continue
+			ignored = append(ignored, locate(key, fmt.Errorf("key %q %s", key, noEffect[dashes(key)])))
 		case o == nil:
 			fail("unknown key %q%s", key, hintKey(key, allowed))
-			continue
 		case !allowed(o) && o.where == commandLineOnly:
 			fail("key %q has no place in a file: give -%s on the command line", key, o.name)
-			continue
 		case !allowed(o) && o.where == notInFile:
 			fail("key %q has no place in a file: give -%s on the command line or set %s", key, o.name, o.variable())
-			continue
 		case !allowed(o):
 			fail("key %q has no place here: it belongs in the configuration file", key)
-			continue
 		case by[o] != "":
 			fail("key %q means the same as %q; keep one of them", key, by[o])
-			continue
-		}
-		by[o] = key
-		texts, want := tomlTexts(o.kind, table[key])
-		if want != "" {
-			fail("key %q must be %s", key, want)
-			continue
-		}
-		for _, text := range texts {
-			if err := o.set(&Settings{}, text); err != nil {
+		default:
+			by[o] = key
+			text, err := o.fromTOML(table[key])
+			if err != nil {
 				fail("key %q %w", key, err)
-				break
+				continue
 			}
-			values = append(values, assignment{o, text})
+			values = assign(values, o, text, func(err error) error { return locate(key, fmt.Errorf("key %q %w", key, err)) })
 		}
 	}
-	return values, errs
+	return values, ignored, errs
 }
 
-// tomlTexts writes a TOML value as it would stand on the command line. For a
-// value of the wrong type it says what the type must be instead.
-func tomlTexts(k kind, value any) (texts []string, want string) {
-	switch k {
-	case aBool:
-		if b, ok := value.(bool); ok {
-			return []string{strconv.FormatBool(b)}, ""
+// fromTOML writes a TOML value as it would stand on the command line.
+func (o *option) fromTOML(value any) (string, error) {
+	text, ok := value.(string)
+	want := "a string, in quotes"
+	switch o.at(&Settings{}).(type) {
+	case *bool:
+		want = "true or false, without quotes"
+		_, ok = value.(bool)
+		text = fmt.Sprint(value)
+	case *time.Duration:
+		want = `a number of seconds, or a duration such as "1m30s"`
+		switch value.(type) {
+		case string, int64, float64:
+			text, ok = fmt.Sprint(value), true
 		}
-		return nil, "true or false, without quotes"
-	case aDuration:
-		switch v := value.(type) {
-		case string:
-			return []string{v}, ""
-		case int64:
-			return []string{strconv.FormatInt(v, 10)}, ""
-		case float64:
-			return []string{strconv.FormatFloat(v, 'g', -1, 64)}, ""
-		}
-		return nil, `a number of seconds, or a duration such as "1m30s"`
-	case aList:
-		switch v := value.(type) {
-		case string:
-			return []string{v}, ""
-		case []any:
-			for _, element := range v {
-				text, ok := element.(string)
-				if !ok {
-					return nil, "an array of strings"
-				}
-				texts = append(texts, text)
+	case *[]string:
+		want = "an array of strings"
+		if array, isArray := value.([]any); isArray {
+			ok = true
+			for _, element := range array {
+				part, isText := element.(string)
+				ok = ok && isText
+				text += part + ","
 			}
-			return texts, ""
 		}
-		return nil, "an array of strings"
-	default:
-		if v, ok := value.(string); ok {
-			return []string{v}, ""
-		}
-		return nil, "a string, in quotes"
 	}
+	if !ok {
+		return "", errors.New("must be " + want)
+	}
+	return text, nil
 }
 
 // optionByKey finds an option by its name, with dashes or underscores, or by

@@ -5,32 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
 	"pc4patroni/internal/nearest"
 )
-
-// flagValue collects what the flag package finds, and keeps the first error in
-// its own words.
-type flagValue struct {
-	option *option
-	found  *[]assignment
-	err    *error
-}
-
-func (v *flagValue) String() string { return "" }
-
-func (v *flagValue) IsBoolFlag() bool { return v.option.kind == aBool }
-
-func (v *flagValue) Set(text string) error {
-	if err := v.option.set(&Settings{}, text); err != nil {
-		*v.err = usagef("flag -%s %v", v.option.name, err)
-		return *v.err
-	}
-	*v.found = append(*v.found, assignment{v.option, text})
-	return nil
-}
 
 // commandLine is what the command line says.
 type commandLine struct {
@@ -42,33 +22,28 @@ type commandLine struct {
 // parseFlags reads the command line.
 func (inv Invocation) parseFlags() (*commandLine, error) {
 	line := &commandLine{}
-	var valueErr error
 	set := flag.NewFlagSet(inv.Name, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	set.Usage = func() {}
 	for i := range options {
-		set.Var(&flagValue{&options[i], &line.assigned, &valueErr}, options[i].name, options[i].help)
+		line.define(set, options[i].name, &options[i])
 	}
 	if inv.CalledConfd() {
-		line.addConfdFlags(set, &valueErr)
+		line.defineConfd(set)
 	}
 	err := set.Parse(inv.Args)
 	if err == nil && inv.CalledConfd() && !line.subcommand && line.putSubcommand(set.Arg(0)) {
 		err = set.Parse(set.Args()[1:])
 	}
-	switch {
-	case err == nil && set.NArg() == 0:
-		return line, nil
-	case err == nil && inv.CalledConfd() && slices.Contains(otherBackends, set.Arg(0)):
-		return nil, usagef("%q is a backend that this program does not have: only etcd (API v3) and file are supported", set.Arg(0))
-	case err == nil:
-		return nil, unexpected(set.Arg(0), line.assigned)
+	switch next := set.Arg(0); {
 	case errors.Is(err, flag.ErrHelp):
 		return nil, err
-	case valueErr != nil:
-		return nil, valueErr
-	}
-	if next := set.Arg(0); badSyntax(next) {
+	case err == nil && set.NArg() == 0:
+		return line, nil
+	case err == nil && inv.CalledConfd() && slices.Contains(otherBackends, next):
+		return nil, usagef("%q is a backend that this program does not have: only etcd (API v3) and file are supported", next)
+	case err == nil:
+		return nil, unexpected(next, line.assigned)
+	case badFlag.MatchString(next):
 		return nil, usagef("bad flag %q", next)
 	}
 	// The package has consumed the flag that it does not know.
@@ -83,11 +58,20 @@ func (inv Invocation) parseFlags() (*commandLine, error) {
 	return nil, usagef("unknown flag -%s%s", name, hintFlag(name))
 }
 
-// badSyntax tells whether the flag package would not even look for a name.
-func badSyntax(arg string) bool {
-	name, dashed := strings.CutPrefix(arg, "-")
-	name = strings.TrimPrefix(name, "-")
-	return dashed && (strings.HasPrefix(name, "-") || strings.HasPrefix(name, "="))
+// badFlag matches what the flag package refuses without a look for a name.
+var badFlag = regexp.MustCompile(`^--?[-=]`)
+
+// define declares a flag that assigns to an option.
+func (line *commandLine) define(set *flag.FlagSet, name string, o *option) {
+	found := func(text string) error {
+		line.assigned = assign(line.assigned, o, text, func(err error) error { return usagef("flag -%s %v", o.name, err) })
+		return nil
+	}
+	if o.isBool() {
+		set.BoolFunc(name, o.help, found)
+	} else {
+		set.Func(name, o.help, found)
+	}
 }
 
 // hintFlag suggests the flag that an unknown name was meant to be.
@@ -114,7 +98,7 @@ func hintFlag(name string) string {
 // unexpected explains an argument that is no flag.
 func unexpected(arg string, before []assignment) error {
 	if len(before) > 0 {
-		if last := before[len(before)-1].option; last.kind == aBool && (arg == "true" || arg == "false") {
+		if last := before[len(before)-1].option; last.isBool() && (arg == "true" || arg == "false") {
 			return usagef("unexpected argument %q: write -%s=%s", arg, last.name, arg)
 		}
 	}

@@ -45,7 +45,7 @@ configuration; 3 no backend; 4 changes are pending (-noop -exit-code).
 // helpDefault says the default where the explanation does not.
 func (inv Invocation) helpDefault(o *option) string {
 	def := inv.defaultOf(o)
-	if def == "" || o.kind == aBool || strings.Contains(o.help, def) {
+	if def == "" || o.isBool() || strings.Contains(o.help, def) {
 		return ""
 	}
 	long := " (default " + def + ")"

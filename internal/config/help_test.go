@@ -22,10 +22,10 @@ func TestHelp(t *testing.T) {
 			if strings.Count(help, "\n  -"+o.name+" ") != 1 {
 				t.Errorf("-%s has not got its line in -help", o.name)
 			}
-			if o.help == "" || strings.HasSuffix(o.help, ".") || (o.kind == aBool) != (o.arg == "") {
+			if o.help == "" || strings.HasSuffix(o.help, ".") || (o.isBool()) != (o.arg == "") {
 				t.Errorf("-%s is not explained in the common form", o.name)
 			}
-			if def := (Invocation{Name: name}).defaultOf(o); o.kind != aBool && !strings.Contains(help, def) {
+			if def := (Invocation{Name: name}).defaultOf(o); !o.isBool() && !strings.Contains(help, def) {
 				t.Errorf("default %s of -%s is not said", def, o.name)
 			}
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,35 +44,34 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	flags := line.assigned
-	// To tell the version nothing else needs to be right.
-	if s := inv.defaults().putAll(flags, fromFlag); s.version {
-		s.Mode = Version
-		return s, nil, nil
+	variables, warnings := inv.readEnvironment()
+	warnings = append(line.warnings, warnings...)
+
+	// The flags and the environment name the configuration file.
+	named := inv.defaults()
+	badVariables := named.put(variables, fromEnvironment)
+	badFlags := named.put(line.assigned, fromFlag)
+	switch {
+	case len(badFlags) > 0:
+		return nil, nil, errors.Join(badFlags...)
+	case named.version: // nothing else needs to be right
+		named.Mode = Version
+		return named, nil, nil
+	case len(badVariables) > 0:
+		return nil, nil, errors.Join(badVariables...)
 	}
-	variables, more, err := inv.readEnvironment()
-	if err != nil {
-		return nil, nil, err
-	}
-	warnings := append(line.warnings, more...)
 
 	s := inv.defaults()
-	path, given := s.ConfigFile, false
-	for _, a := range slices.Concat(variables, flags) {
-		if a.option.name == "config-file" {
-			path, given = a.text, true
-		}
-	}
-	more, err = s.readFile(path, given)
+	more, err := s.readFile(named.ConfigFile, named.source("config-file") > fromDefault)
 	if err != nil {
 		return nil, nil, err
 	}
 	warnings = append(warnings, more...)
 	if inv.CalledConfd() && !line.subcommand {
-		warnings = append(warnings, s.precedenceWarnings(flags)...)
+		warnings = append(warnings, s.precedenceWarnings(line.assigned)...)
 	}
-	s.putAll(variables, fromEnvironment)
-	s.putAll(flags, fromFlag)
+	s.put(variables, fromEnvironment) // accepted above, as are the flags
+	s.put(line.assigned, fromFlag)
 	more, err = s.resolve()
 	if err != nil {
 		return nil, nil, err
@@ -108,27 +108,37 @@ func (inv Invocation) defaultOf(o *option) string {
 	return o.def
 }
 
-// assignment is a text that was given for an option, and that the option
-// accepts.
+// assignment is a text that a source gives for an option.
 type assignment struct {
 	option *option
 	text   string
+	blame  func(error) error // says where a text stands that cannot be used
 }
 
-// putAll stores values from a source. What a source says of a list replaces
-// what a weaker one said.
-func (s *Settings) putAll(all []assignment, from source) *Settings {
-	for _, a := range all {
-		if a.option.kind == aList && strings.Trim(a.text, ", \t") == "" {
-			continue // a script had nothing to say: -node ""
+// assign adds an assignment to those of one source. Of several for one option
+// the last counts; a list takes them all, and needs an element to count.
+func assign(all []assignment, o *option, text string, blame func(error) error) []assignment {
+	if o.isList() {
+		if len(elements(text)) == 0 {
+			return all // a script had nothing to say: -node ""
 		}
-		if a.option.clear != nil && s.from[a.option.name] < from {
-			a.option.clear(s)
-		}
-		s.from[a.option.name] = from
-		if err := a.option.set(s, a.text); err != nil {
-			panic(fmt.Sprintf("-%s was accepted before: it %v", a.option.name, err))
+		for _, a := range all {
+			if a.option == o {
+				text = a.text + "," + text
+			}
 		}
 	}
-	return s
+	all = slices.DeleteFunc(all, func(a assignment) bool { return a.option == o })
+	return append(all, assignment{o, text, blame})
+}
+
+// put stores what a source says. Of a list it replaces what a weaker one said.
+func (s *Settings) put(all []assignment, from source) (errs []error) {
+	for _, a := range all {
+		if err := a.option.set(s, a.text); err != nil {
+			errs = append(errs, a.blame(err))
+		}
+		s.from[a.option.name] = from
+	}
+	return errs
 }

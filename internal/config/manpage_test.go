@@ -63,7 +63,7 @@ func manFlags() string {
 		for sentence := range strings.SplitSeq(o.help, "; ") {
 			fmt.Fprintf(&b, "%s%s.\n", strings.ToUpper(sentence[:1]), sentence[1:])
 		}
-		if o.def != "" && o.kind != aBool {
+		if o.def != "" && !o.isBool() {
 			fmt.Fprintf(&b, "The default is %s.\n", o.def)
 		}
 	}

@@ -117,8 +117,8 @@ func (b *Backend) resolve(from func(names ...string) source) error {
 // resolveKind sets the kind of backend. It is what the strongest source says:
 // with backend, or else with what only one kind has.
 func (b *Backend) resolveKind(backend, file, nodes source) error {
-	if len(b.Files) == 0 {
-		file = fromDefault
+	if b.Kind == "etcdv3" {
+		b.Kind = "etcd"
 	}
 	switch {
 	case backend == file && file > fromDefault && b.Kind == "etcd":

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"pc4patroni/internal/nearest"
+	"pc4patroni/internal/tomlfile"
 )
 
 const (
@@ -22,82 +22,73 @@ const (
 	minimumTimeout  = 10 * time.Millisecond
 )
 
-// The functions below make the set functions of options. at tells where in
-// the settings the value lives.
-
-func boolean(at func(*Settings) *bool) func(*Settings, string) error {
-	return func(s *Settings, text string) error {
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return fmt.Errorf("must be true or false, not %q", text)
-		}
-		*at(s) = b
-		return nil
-	}
+// isBool tells whether the option is a switch.
+func (o *option) isBool() bool {
+	_, ok := o.at(&Settings{}).(*bool)
+	return ok
 }
 
-func text(at func(*Settings) *string) func(*Settings, string) error {
-	return func(s *Settings, text string) error {
-		if strings.ContainsRune(text, 0) {
+// isList tells whether the option may be given several times, and with commas.
+func (o *option) isList() bool {
+	_, ok := o.at(&Settings{}).(*[]string)
+	return ok
+}
+
+// set parses text into the settings. Its error continues a sentence that names
+// the option.
+func (o *option) set(s *Settings, text string) (err error) {
+	texts := []string{text}
+	if o.isList() {
+		texts = elements(text)
+	}
+	for _, t := range texts {
+		if strings.ContainsRune(t, 0) {
 			return errors.New("must not contain a NUL character")
 		}
-		*at(s) = text
-		return nil
-	}
-}
-
-func oneOf(at func(*Settings) *string, words ...string) func(*Settings, string) error {
-	return func(s *Settings, text string) error {
-		if !slices.Contains(words, text) {
-			return fmt.Errorf("must be %s, not %q%s", strings.Join(words, " or "), text, nearest.Hint(text, slices.Values(words)))
+		if o.check == nil {
+			continue
 		}
-		*at(s) = text
-		return nil
-	}
-}
-
-func duration(at func(*Settings) *time.Duration, lowest time.Duration) func(*Settings, string) error {
-	return func(s *Settings, text string) error {
-		d, err := parseDuration(text)
-		if err != nil {
+		if err := o.check(t); err != nil {
 			return err
 		}
-		if d < lowest {
-			return fmt.Errorf("must be at least %s, not %s", lowest, d)
+	}
+	switch at := o.at(s).(type) {
+	case *string:
+		*at = text
+	case *Secret:
+		*at = Secret(text)
+	case *[]string:
+		*at = texts
+	case *bool:
+		if *at, err = strconv.ParseBool(text); err != nil {
+			err = fmt.Errorf("must be true or false, not %q", text)
 		}
-		*at(s) = d
-		return nil
+	case *time.Duration:
+		if *at, err = tomlfile.ParseDuration(text); err == nil && *at < o.lowest {
+			err = fmt.Errorf("must be at least %s, not %s", o.lowest, *at)
+		}
+	case *slog.Level:
+		*at, err = parseLevel(text)
 	}
+	return err
 }
 
-// parseDuration takes "1m30s", or a number of seconds as confd does.
-func parseDuration(text string) (time.Duration, error) {
-	if d, err := time.ParseDuration(text); err == nil {
-		return d, nil
+// elements splits a list at its commas. Empty elements are skipped: scripts
+// build such lists.
+func elements(text string) (found []string) {
+	for element := range strings.SplitSeq(text, ",") {
+		if element = strings.TrimSpace(element); element != "" {
+			found = append(found, element)
+		}
 	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	nanoseconds := seconds * float64(time.Second)
-	if err != nil || !(math.Abs(nanoseconds) < math.MaxInt64) {
-		return 0, fmt.Errorf("must be a number of seconds, or a duration such as 1m30s, not %q", text)
-	}
-	return time.Duration(nanoseconds), nil
+	return found
 }
 
-// list takes one element or several, separated by commas. Empty ones are
-// skipped: scripts build such lists.
-func list(at func(*Settings) *[]string, check func(string) error) func(*Settings, string) error {
-	return func(s *Settings, text string) error {
-		for element := range strings.SplitSeq(text, ",") {
-			element = strings.TrimSpace(element)
-			if element == "" {
-				continue
-			}
-			if check != nil {
-				if err := check(element); err != nil {
-					return err
-				}
-			}
-			*at(s) = append(*at(s), element)
+// oneOf returns a check that takes these words.
+func oneOf(words ...string) func(string) error {
+	return func(text string) error {
+		if !slices.Contains(words, text) {
+			return fmt.Errorf("must be %s, not %q%s", strings.Join(words, " or "), text, nearest.Hint(text, slices.Values(words)))
 		}
 		return nil
 	}
@@ -137,47 +128,45 @@ var otherBackends = []string{
 	"acm", "consul", "dynamodb", "env", "imds", "rancher", "redis", "secretsmanager", "ssm", "stackengine", "vault", "zookeeper",
 }
 
-func setBackendKind(s *Settings, text string) error {
-	switch text {
-	case "etcd", "etcdv3":
-		s.Backend.Kind = "etcd"
-	case "file":
-		s.Backend.Kind = "file"
+func checkBackendKind(text string) error {
+	kinds := []string{"etcd", "etcdv3", "file"}
+	switch {
+	case slices.Contains(kinds, text):
+		return nil
+	case slices.Contains(otherBackends, text):
+		return fmt.Errorf("cannot be %q: only etcd (API v3) and file are supported", text)
 	default:
-		if slices.Contains(otherBackends, text) {
-			return fmt.Errorf("cannot be %q: only etcd (API v3) and file are supported", text)
-		}
-		return fmt.Errorf("must be etcd or file, not %q%s", text, nearest.Hint(text, slices.Values([]string{"etcd", "etcdv3", "file"})))
+		return fmt.Errorf("must be etcd or file, not %q%s", text, nearest.Hint(text, slices.Values(kinds)))
+	}
+}
+
+func checkListen(text string) error {
+	if text == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return fmt.Errorf("must be an address and a port, such as 127.0.0.1:9547, not %q", text)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("must end with a port number, such as 127.0.0.1:9547, not %q", text)
 	}
 	return nil
 }
 
-func setListen(s *Settings, text string) error {
-	if text != "" {
-		_, port, err := net.SplitHostPort(text)
-		if err != nil {
-			return fmt.Errorf("must be an address and a port, such as 127.0.0.1:9547, not %q", text)
-		}
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return fmt.Errorf("must end with a port number, such as 127.0.0.1:9547, not %q", text)
-		}
-	}
-	s.Listen = text
-	return nil
-}
-
-// setLogLevel knows the names of confd's levels too; panic and fatal are what
+// parseLevel knows the names of confd's levels too; panic and fatal are what
 // this program calls an error.
-func setLogLevel(s *Settings, text string) error {
-	levels := map[string]slog.Level{
-		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
-		"warning": slog.LevelWarn, "fatal": slog.LevelError, "panic": slog.LevelError,
+func parseLevel(text string) (slog.Level, error) {
+	switch strings.ToLower(text) {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn", "warning":
+		return slog.LevelWarn, nil
+	case "error", "fatal", "panic":
+		return slog.LevelError, nil
 	}
-	level, ok := levels[strings.ToLower(text)]
-	if !ok {
-		return fmt.Errorf("must be debug, info, warn or error, not %q%s",
-			text, nearest.Hint(text, slices.Values([]string{"debug", "info", "warn", "error"})))
-	}
-	s.LogLevel = level
-	return nil
+	return 0, fmt.Errorf("must be debug, info, warn or error, not %q%s",
+		text, nearest.Hint(text, slices.Values([]string{"debug", "info", "warn", "error"})))
 }
