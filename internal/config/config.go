@@ -13,6 +13,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -95,15 +96,17 @@ func (s *Settings) PrefixTyped() bool { return s.Prefix != "" && s.source("prefi
 // returns the names of those that differ.
 func (s *Settings) KeepFixed(old *Settings) []string {
 	var changed []string
-	note := func(name string, differs bool) {
+	for name, differs := range map[string]bool{
+		"listen":     s.Listen != old.Listen,
+		"log-format": s.LogFormat != old.LogFormat,
+		"onetime":    s.Mode != old.Mode,
+		"noop":       s.Noop != old.Noop,
+	} {
 		if differs {
 			changed = append(changed, name)
 		}
 	}
-	note("listen", s.Listen != old.Listen)
-	note("log-format", s.LogFormat != old.LogFormat)
-	note("onetime", s.Mode != old.Mode)
-	note("noop", s.Noop != old.Noop)
+	slices.Sort(changed)
 	s.Listen, s.LogFormat, s.Mode, s.Noop = old.Listen, old.LogFormat, old.Mode, old.Noop
 	return changed
 }
@@ -123,10 +126,7 @@ func (s Secret) String() string {
 // GoString keeps the value out of %#v.
 func (s Secret) GoString() string { return s.String() }
 
-// LogValue keeps the value out of logs.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText keeps the value out of JSON.
+// MarshalText keeps the value out of JSON and logs.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // source is where a value came from. Later ones take precedence.

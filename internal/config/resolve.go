@@ -41,22 +41,20 @@ func (s *Settings) mode() (Mode, error) {
 	typed := func(name string) bool { return s.source(name) == fromFlag }
 	once := s.oneTime || s.Noop && (typed("noop") || s.ExitCode) && !typed("onetime")
 	mode, by := Daemon, ""
-	for _, m := range []struct {
+	for _, asked := range []struct {
 		mode Mode
 		flag string
 		set  bool
 	}{
-		{OneTime, "onetime", s.oneTime && typed("onetime")},
-		{OneTime, "noop", s.Noop && typed("noop")},
-		{Check, "check", s.check},
-		{Show, "show", s.show},
+		{OneTime, "onetime", s.oneTime}, {OneTime, "noop", s.Noop}, {Check, "check", s.check}, {Show, "show", s.show},
 		{Dump, "dump", s.DumpFile != ""},
 	} {
-		if m.set && by != "" && m.mode != mode {
-			return 0, usagef("-%s and -%s exclude each other", by, m.flag)
-		}
-		if m.set && by == "" {
-			mode, by = m.mode, m.flag
+		switch {
+		case !asked.set || !typed(asked.flag):
+		case by == "":
+			mode, by = asked.mode, asked.flag
+		case mode != asked.mode:
+			return 0, usagef("-%s and -%s exclude each other", by, asked.flag)
 		}
 	}
 	switch {

@@ -27,7 +27,7 @@ func New(stderr io.Writer, format string, level slog.Leveler, journalStream stri
 	case format == "json":
 		return slog.New(slog.NewJSONHandler(stderr, options))
 	case journal:
-		return slog.New(newPriorityHandler(stderr, options))
+		return slog.New(newJournalHandler(stderr, options))
 	case terminal.Is(stderr):
 		return slog.New(newTerminalHandler(stderr, level))
 	default:

@@ -109,6 +109,7 @@ func TestTerminalHandler(t *testing.T) {
 	log.Info("file installed", "dest", "/etc/haproxy/haproxy.cfg", "took", 1500*time.Millisecond)
 	log.Error("check failed", "err", errors.New("exit status 1"), "output", "line 1\nline \x1b[31m2\n", "empty", "")
 	log.WithGroup("command").Warn("slow", "text", "a b", slog.Group("nested", "n", 1), slog.Attr{})
+	log.With("script", "a\nb").Warn("of several lines", "output", "c\nd")
 	log.Debug("hidden")
 	var got []string
 	for line := range strings.SplitSeq(b.String(), "\n") {
@@ -123,6 +124,10 @@ TIME ERROR check failed  resource=haproxy err="exit status 1" empty=""
       line 1
       line \x1b[31m2
 TIME WARN  slow  resource=haproxy command.text="a b" command.nested.n=1
+TIME WARN  of several lines  resource=haproxy script="a\nb"
+    output:
+      c
+      d
 `
 	if got := strings.Join(got, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

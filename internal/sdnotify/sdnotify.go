@@ -165,11 +165,11 @@ func (n *Notifier) enter(next phase) {
 
 // tell sends what systemd does not know yet.
 func (n *Notifier) tell() {
+	announcement, status := n.state()
 	var lines []string
 	if n.phase != n.toldPhase {
-		lines = n.announcement()
+		lines = announcement
 	}
-	status := n.words()
 	if status != n.toldStatus {
 		lines = append(lines, "STATUS="+status)
 	}
@@ -178,31 +178,18 @@ func (n *Notifier) tell() {
 	}
 }
 
-// announcement returns what says that the phase was entered.
-func (n *Notifier) announcement() []string {
+// state returns what says that the phase was entered, and the status in one
+// line.
+func (n *Notifier) state() (announcement []string, status string) {
 	switch n.phase {
 	case phaseRunning:
-		return []string{"READY=1"}
+		return []string{"READY=1"}, n.status()
 	case phaseReloading:
-		return []string{"RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic()/time.Microsecond)}
+		return []string{"RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic()/time.Microsecond)}, "reloading the configuration"
 	case phaseStopping:
-		return []string{"STOPPING=1", extend(n.stopWithin())}
+		return []string{"STOPPING=1", extend(n.stopWithin())}, "stopping: waiting for running commands"
 	default:
-		return []string{extend(n.extension())}
-	}
-}
-
-// words is the status in one line.
-func (n *Notifier) words() string {
-	switch n.phase {
-	case phaseStopping:
-		return "stopping: waiting for running commands"
-	case phaseReloading:
-		return "reloading the configuration"
-	case phaseStarting:
-		return "starting: " + n.status()
-	default:
-		return n.status()
+		return []string{extend(n.extension())}, "starting: " + n.status()
 	}
 }
 

@@ -38,9 +38,8 @@ func watchdogTimeout(usec, pid string, self int) (time.Duration, error) {
 	if usec == "" || pid != "" && pid != strconv.Itoa(self) {
 		return 0, nil
 	}
-	n, err := strconv.ParseInt(usec, 10, 64)
-	timeout := time.Duration(n) * time.Microsecond
-	if err != nil || n <= 0 || timeout/time.Microsecond != time.Duration(n) {
+	timeout, err := time.ParseDuration(usec + "us")
+	if err != nil || timeout <= 0 {
 		return 0, fmt.Errorf("WATCHDOG_USEC is %q, not a number of microseconds", usec)
 	}
 	return timeout, nil
