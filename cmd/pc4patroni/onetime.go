@@ -99,14 +99,19 @@ func (p *program) logReasons(results []engine.ResourceStatus) {
 	}
 }
 
-// printChanges prints the diffs, and the commands that would follow.
+// printChanges prints the diffs, the commands that would follow, and a summary.
 func (p *program) printChanges(results []engine.ResourceStatus) error {
 	coloured := p.wantsColour()
 	var reloads []string
+	changes, inSync := 0, 0
 	for _, r := range results {
+		if r.State == engine.InSync {
+			inSync++
+		}
 		if r.Change == nil {
 			continue
 		}
+		changes++
 		if err := printChange(p.stdout, r.Change, coloured); err != nil {
 			return err
 		}
@@ -117,6 +122,7 @@ func (p *program) printChanges(results []engine.ResourceStatus) error {
 	for _, command := range reloads {
 		p.log.Info("would reload", "cmd", command)
 	}
+	p.log.Info("nothing was changed", "would_change", changes, "would_reload", len(reloads), "in_sync", inSync)
 	return nil
 }
 
