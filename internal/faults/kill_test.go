@@ -129,9 +129,9 @@ func TestKillCampaign(t *testing.T) {
 	if reloads[len(reloads)-1] != last {
 		t.Errorf("the proxy was told %q last, want %q", reloads[len(reloads)-1], last)
 	}
-	t.Logf("killed within the first %v of each run; %d changes, %d reloads, %d reloads owed since an earlier run, %d staged files removed",
+	t.Logf("killed within the first %v of each run; %d changes, %d reloads, %d reloads owed since an earlier run, leftovers found %d times",
 		most.Round(time.Millisecond), changes, len(reloads), strings.Count(h.Log(), "pending since an earlier run"),
-		strings.Count(h.Log(), "staged file of an earlier run removed"))
+		strings.Count(h.Log(), "staged files of an earlier run removed"))
 }
 
 // whole checks that the content is one line so many times.

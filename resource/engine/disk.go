@@ -36,17 +36,22 @@ func (r *resourceState) inheritMarker(gone *resourceState) error {
 	return install.ClearPending(gone.target)
 }
 
-// removeStaged removes the staged file of a crashed run.
-func (r *resourceState) removeStaged() {
-	if r.target == "" || r.unit.engine.options().Noop {
+// removeLeftovers removes the staged files of crashed runs from the directory of
+// the file, unless that has been done for another resource.
+func (r *resourceState) removeLeftovers() {
+	e, dir := r.unit.engine, filepath.Dir(r.target)
+	if r.target == "" || e.options().Noop {
 		return
 	}
-	removed, err := install.RemoveStaged(r.target)
-	if removed {
-		r.unit.log.Info("staged file of an earlier run removed", "resource", r.Name, "dest", r.Dest)
+	if _, done := e.tidied.LoadOrStore(dir, true); done {
+		return
+	}
+	removed, err := install.RemoveLeftovers(r.target)
+	if removed > 0 {
+		r.unit.log.Info("staged files of an earlier run removed", "dir", dir, "files", removed)
 	}
 	if err != nil {
-		r.unit.log.Warn("staged file of an earlier run cannot be removed", "resource", r.Name, "dest", r.Dest, "err", err)
+		r.unit.log.Warn("staged files of an earlier run cannot be removed", "dir", dir, "err", err)
 	}
 }
 

@@ -64,6 +64,7 @@ type Engine struct {
 	staging chan struct{} // of files that are being written
 	queue   *queue
 	workers workers
+	tidied  sync.Map // the directories that were searched for staged files of earlier runs
 
 	ready     chan struct{}
 	readyOnce sync.Once

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -105,8 +106,9 @@ func TestNoopKeepsStagedFile(t *testing.T) {
 	s.write("out/a.conf", "old\n")
 	s.opts.Noop, s.opts.KeepStageFile = true, true
 	s.wantState(s.once(), "a", Pending, "")
-	if got := s.read(".pc4patroni-a.conf"); got != "10.0.0.1\n" {
-		t.Errorf("the staged file holds %q", got)
+	staged, _ := filepath.Glob(s.out(".pc4patroni-*-a.conf"))
+	if len(staged) != 1 || readFile(t, staged[0]) != "10.0.0.1\n" {
+		t.Errorf("staged: %q", staged)
 	}
 	if got := s.read("a.conf"); got != "old\n" {
 		t.Errorf("a.conf = %q", got)

@@ -114,7 +114,7 @@ func (u *unit) takeOver() {
 		if r.state().ReloadPending && len(u.replaces) == 0 {
 			u.log.Info("a reload is pending since an earlier run", "resource", r.Name, "dest", r.Dest)
 		}
-		r.removeStaged()
+		r.removeLeftovers()
 	}
 	for _, old := range u.replaces {
 		for _, before := range old.resources {

@@ -1,8 +1,10 @@
 package install
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,22 +23,24 @@ func originalName(name string) string { return "." + name + ".pc4patroni-orig" }
 // Some file systems have no such attributes (tmpfs before Linux 6.6, NFS before
 // 4.2): there one copy is made of each target at its first replacement, even
 // of a file of our own. There is never more than one original.
+//
+// A hard link instead of a copy would not do: it would share what is written in
+// place, and the kernel refuses one to a file of somebody else's
+// (fs.protected_hardlinks).
 func (d *directory) keepCopies(name string, backup bool) (original string, err error) {
-	have, err := d.statRegular(name)
-	if err != nil || !have.Exists {
-		return "", err
+	file, have, err := d.open(name, unix.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	file, err := d.open(name, unix.O_RDONLY)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
-	_, foreign := attribute(file, oursAttribute)
 	kept, err := d.exists(originalName(name))
 	if err != nil {
 		return "", err
 	}
-	takeover := foreign != nil && !kept && have.Size > 0
+	takeover := !kept && have.Size > 0 && !isOurs(file)
 	if !takeover && !backup {
 		return "", nil
 	}
@@ -61,28 +65,20 @@ func (d *directory) keepCopies(name string, backup bool) (original string, err e
 	return original, d.sync()
 }
 
-// copy makes a whole and synced file called name, on the way of a staged one.
+// copy makes a whole and synced file called name.
 func (d *directory) copy(name string, want Want) error {
-	file, ours, err := d.stage(name)
+	file, _, err := d.stage(name, nil, State{}, want) // a copy with another owner is no reason for a warning
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	defer d.drop(name, ours)
-	if err := write(file, want.Data); err != nil {
-		return explain(err, "write", d.join(stagedName(name)), d.path)
+	err = errors.Join(do("sync", file.Sync), file.Close())
+	if err != nil {
+		err = explain(err, "sync", d.join(name))
+	} else {
+		err = d.rename(stagedName(name), name)
 	}
-	if err := d.setTime(stagedName(name), want.ModTime); err != nil {
-		return err
+	if err != nil {
+		_ = d.remove(stagedName(name)) // or else the next attempt does
 	}
-	if _, err := setMetadata(file, d.join(name), nil, State{}, want); err != nil {
-		return err // whose copy it is, is no warning worth
-	}
-	if err := syncFile(file); err != nil {
-		return explain(err, "sync", d.join(stagedName(name)), d.path)
-	}
-	if err := d.claim(name, ours); err != nil {
-		return err
-	}
-	return d.renameClaimed(name)
+	return err
 }

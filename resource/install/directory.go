@@ -20,11 +20,16 @@ type directory struct {
 }
 
 // openDirectory opens the directory at path, which is absolute and clean, and
-// follows no symbolic link on the way. O_PATH asks for no right to read.
-func openDirectory(path string) (*directory, error) {
+// follows no symbolic link on the way. With create it makes what is missing, with
+// mode 0755.
+//
+// It walks because nothing shorter will do: openat2 with RESOLVE_NO_SYMLINKS is
+// missing in Linux 4.18, which RHEL 8 has, and os.Root needs the right to read
+// each directory on the way, which O_PATH does not.
+func openDirectory(path string, create bool) (*directory, error) {
 	fd, err := openat(unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: "/", Err: err}
+		return nil, explain(err, "open", "/")
 	}
 	at := "/"
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
@@ -33,6 +38,12 @@ func openDirectory(path string) (*directory, error) {
 		}
 		at = filepath.Join(at, name)
 		next, err := openat(fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+		if create && errors.Is(err, fs.ErrNotExist) {
+			err = do("make "+name, func() error { return unix.Mkdirat(fd, name, 0o755) })
+			if err == nil || errors.Is(err, fs.ErrExist) {
+				next, err = openat(fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+			}
+		}
 		_ = unix.Close(fd) // nothing was written through it
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -40,7 +51,7 @@ func openDirectory(path string) (*directory, error) {
 		case errors.Is(err, unix.ENOTDIR):
 			return nil, fmt.Errorf("%s is not a directory", at)
 		case err != nil:
-			return nil, explain(err, "open", at, filepath.Dir(at))
+			return nil, explain(err, "open", at)
 		}
 		fd = next
 	}
@@ -56,13 +67,36 @@ func (e *missingDirectoryError) Error() string {
 
 func (e *missingDirectoryError) Unwrap() error { return fs.ErrNotExist }
 
-// openTarget opens the directory of target and returns the name in it.
-func openTarget(target string) (*directory, string, error) {
-	d, err := openDirectory(filepath.Dir(target))
-	return d, filepath.Base(target), err
+// MakeDirs makes the directories of target that are missing, with mode 0755.
+func MakeDirs(target string) error {
+	d, err := openDirectory(filepath.Dir(target), true)
+	if err == nil {
+		d.close()
+	}
+	return err
 }
 
-// close may be called again: what is closed stays closed.
+// inDirectory opens the directory of target for f, which gets target's name in
+// it.
+func inDirectory(target string, f func(d *directory, name string) error) error {
+	d, err := openDirectory(filepath.Dir(target), false)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return f(d, filepath.Base(target))
+}
+
+// unlessMissing returns err, but nil if the directory of a target is missing:
+// then so is everything that could be in it.
+func unlessMissing(err error) error {
+	if _, ok := errors.AsType[*missingDirectoryError](err); ok {
+		return nil
+	}
+	return err
+}
+
+// close may be called more than once.
 func (d *directory) close() {
 	if d.fd >= 0 {
 		_ = unix.Close(d.fd) // nothing was written through it
@@ -72,130 +106,105 @@ func (d *directory) close() {
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 
-// create makes a new file: nothing may be there under its name.
+// create makes a new file: nothing may be there under its name. It returns the
+// bare error, because the name may say little to a user.
 func (d *directory) create(name string) (*os.File, error) {
-	fd, err := openat(d.fd, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW)
-	if err != nil {
-		return nil, explain(err, "create", d.join(name), d.path)
-	}
-	return os.NewFile(uintptr(fd), d.join(name)), nil
+	var file *os.File
+	err := do("create "+name, func() (err error) {
+		file, err = d.openFile(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW)
+		return err
+	})
+	return file, err
 }
 
 // open opens the regular file called name. O_NONBLOCK keeps a named pipe that
-// has taken its place from holding us.
-func (d *directory) open(name string, flags int) (*os.File, error) {
-	fd, err := openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK)
+// has taken its place from blocking us.
+func (d *directory) open(name string, flags int) (*os.File, State, error) {
+	file, err := d.openFile(name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("%s is a symbolic link that was not there a moment ago", d.join(name))
+		return nil, State{}, fmt.Errorf("%s is a symbolic link that was not there a moment ago", d.join(name))
 	}
 	if err != nil {
-		return nil, explain(err, "open", d.join(name), d.path)
+		return nil, State{}, explain(err, "open", d.join(name))
 	}
-	file := os.NewFile(uintptr(fd), d.join(name))
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = notRegular(d.join(name), info.Mode())
-	}
+	state, err := stateOfOpen(file)
 	if err != nil {
 		_ = file.Close()
-		return nil, err
+		return nil, State{}, err
 	}
-	return file, nil
+	return file, state, nil
 }
 
-// stat returns the state of what is called name, and its type bits.
-func (d *directory) stat(name string) (State, uint32, error) {
+// lstat returns what stat(2) tells of name itself, or nil if nothing is there.
+func (d *directory) lstat(name string) (*unix.Stat_t, error) {
 	var st unix.Stat_t
 	err := retry(func() error { return unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
 	if errors.Is(err, fs.ErrNotExist) {
-		return State{}, 0, nil
+		return nil, nil
 	}
 	if err != nil {
-		return State{}, 0, explain(err, "stat", d.join(name), d.path)
+		return nil, explain(err, "stat", d.join(name))
 	}
-	return stateOf(&st), st.Mode & unix.S_IFMT, nil
+	return &st, nil
 }
 
 func (d *directory) exists(name string) (bool, error) {
-	state, _, err := d.stat(name)
-	return state.Exists, err
+	st, err := d.lstat(name)
+	return st != nil, err
 }
 
+// rename is what makes a file visible under its name to.
 func (d *directory) rename(from, to string) error {
-	return retry(func() error { return unix.Renameat(d.fd, from, d.fd, to) })
+	err := do("rename", func() error { return unix.Renameat(d.fd, from, d.fd, to) })
+	return explain(err, "replace", d.join(to))
 }
 
-// remove removes name and tells whether it was there.
-func (d *directory) remove(name string) (bool, error) {
-	if err := step("remove " + name); err != nil {
-		return false, err
-	}
-	err := retry(func() error { return unix.Unlinkat(d.fd, name, 0) })
+// remove removes name if it is there.
+func (d *directory) remove(name string) error {
+	err := do("remove "+name, func() error { return unix.Unlinkat(d.fd, name, 0) })
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil
 	}
+	return explain(err, "remove", d.join(name))
+}
+
+// list returns the names in d.
+func (d *directory) list() ([]string, error) {
+	dir, err := d.openFile(".", unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
-		return false, explain(err, "remove", d.join(name), d.path)
+		return nil, explain(err, "read", d.path)
 	}
-	return true, nil
+	defer dir.Close()
+	return dir.Readdirnames(-1)
 }
 
 // sync makes the names in d survive a power cut.
 func (d *directory) sync() error {
-	if err := step("sync directory"); err != nil {
-		return err
-	}
-	fd, err := openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	dir, err := d.openFile(".", unix.O_RDONLY|unix.O_DIRECTORY)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil // we may add names but not list them, and so not sync either
 	}
-	if err != nil {
-		return explain(err, "open", d.path, d.path)
+	if err == nil {
+		defer dir.Close()
+		err = do("sync directory", dir.Sync)
 	}
-	defer unix.Close(fd)
-	if err := retry(func() error { return unix.Fsync(fd) }); err != nil {
-		return explain(err, "sync", d.path, d.path)
-	}
-	return nil
+	return explain(err, "sync", d.path)
 }
 
 // SyncDir makes the name of target survive a power cut. It may come long after
 // the rename, from another goroutine, and once for several targets of a
 // directory: until then the old file may come back, but never half of one.
 func SyncDir(target string) error {
-	d, _, err := openTarget(target)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	return d.sync()
+	return inDirectory(target, func(d *directory, _ string) error { return d.sync() })
 }
 
-// MakeDirs makes the directories of target that are missing, with mode 0755,
-// and follows no symbolic link on the way.
-func MakeDirs(target string) error {
-	dir := filepath.Dir(target)
-	d, err := openDirectory(dir)
-	if err == nil {
-		d.close()
-		return nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := MakeDirs(dir); err != nil {
-		return err
-	}
-	above, name, err := openTarget(dir)
+// openFile opens what is called name as flags say, and returns the bare error.
+func (d *directory) openFile(name string, flags int) (*os.File, error) {
+	fd, err := openat(d.fd, name, flags)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer above.close()
-	err = retry(func() error { return unix.Mkdirat(above.fd, name, 0o755) })
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return explain(err, "make the directory", dir, above.path)
-	}
-	return nil
+	return os.NewFile(uintptr(fd), d.join(name)), nil
 }
 
 func openat(at int, name string, flags int) (fd int, err error) {
@@ -216,13 +225,16 @@ func retry(call func() error) error {
 	}
 }
 
-// hook, if not nil, is called before each step that changes the disk. Tests
-// end the process there, or make the step fail.
-var hook func(step string) error
-
-func step(name string) error {
-	if hook == nil {
-		return nil
+// do makes a call that changes the disk, unless a test wants the step to fail.
+func do(step string, call func() error) error {
+	if hook != nil {
+		if err := hook(step); err != nil {
+			return err
+		}
 	}
-	return hook(name)
+	return retry(call)
 }
+
+// hook, if not nil, is called before each step that changes the disk. Tests
+// kill the process there, or make the step fail.
+var hook func(step string) error

@@ -5,18 +5,22 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
-	"strconv"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
 // explain says what the system call error err, met when this process tried to
-// do op to path in the directory dir, means and what to do about it. The text
-// is the same at each attempt.
-func explain(err error, op, path, dir string) error {
-	hint := ""
+// do op to path, means and what to do about it. The text is the same at each
+// attempt. It returns nil for nil.
+func explain(err error, op, path string) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathErr.Err // package os names a path of its own
+	}
+	dir, hint := filepath.Dir(path), ""
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, unix.EROFS):
 		hint = fmt.Sprintf("%s is mounted read-only, for this process at least: under systemd set ReadWritePaths=%s", dir, dir)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
@@ -59,19 +63,4 @@ func deniedHint(op, path, dir string) string {
 	}
 	group := groupName(os.Getegid())
 	return fmt.Sprintf("user %s may not create files in %s: chgrp %s %s && chmod g+w %s", me, dir, group, dir, dir)
-}
-
-// userName returns the name of a user, or the number where it has none.
-func userName(uid int) string {
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
-		return u.Username
-	}
-	return strconv.Itoa(uid)
-}
-
-func groupName(gid int) string {
-	if g, err := user.LookupGroupId(strconv.Itoa(gid)); err == nil {
-		return g.Name
-	}
-	return strconv.Itoa(gid)
 }

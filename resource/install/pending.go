@@ -1,17 +1,19 @@
 package install
 
-import "fmt"
-
-// A pending-reload marker is a pair of empty files beside the target. Only
-// their presence counts: setting one is a single system call that is done or
-// not done when this process is killed, and one that somebody else has put
-// there is neither opened nor written. They are not synced: a power cut stops
-// the reader of the target too, and only a crash of this process must not lose
-// them.
-const (
-	reloadSuffix  = ".pc4patroni-reload"
-	partialSuffix = ".pc4patroni-partial"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
 )
+
+// A pending-reload marker is an empty file beside the target. There are two, not
+// one with the kind in it, because only presence is atomic: setting a marker is
+// a single system call that is done or not done when this process is killed,
+// and one that somebody else has put there is neither opened nor written. They
+// are not synced: a power cut stops the reader of the target too, and only a
+// crash of this process must not lose them.
+func reloadName(name string) string  { return "." + name + ".pc4patroni-reload" }
+func partialName(name string) string { return "." + name + ".pc4patroni-partial" }
 
 // Pending is what is left to do for a target.
 type Pending int
@@ -29,75 +31,49 @@ const (
 )
 
 // PendingOf returns what is left to do for target.
-func PendingOf(target string) (Pending, error) {
-	d, name, err := openTarget(target)
-	if _, ok := err.(*missingDirectoryError); ok {
-		return None, nil
-	}
-	if err != nil {
-		return None, err
-	}
-	defer d.close()
-	return d.pending(name)
+func PendingOf(target string) (pending Pending, err error) {
+	err = inDirectory(target, func(d *directory, name string) error {
+		pending, err = d.pending(name)
+		return err
+	})
+	return pending, unlessMissing(err)
 }
 
 func (d *directory) pending(name string) (Pending, error) {
-	for _, marker := range []struct {
-		name    string
-		pending Pending
-	}{{partialName(name), Partial}, {reloadName(name), Reload}} {
-		switch set, err := d.exists(marker.name); {
-		case err != nil:
-			return None, err
-		case set:
-			return marker.pending, nil
-		}
+	partial, err := d.exists(partialName(name))
+	if err != nil || partial {
+		return Partial, err
 	}
-	return None, nil
-}
-
-// mark makes the empty file marker, if nothing is there under its name.
-func (d *directory) mark(marker string) error {
-	if err := step("mark " + marker); err != nil {
-		return err
+	reload, err := d.exists(reloadName(name))
+	if err != nil || !reload {
+		return None, err
 	}
-	if set, err := d.exists(marker); err != nil || set {
-		return err
-	}
-	file, err := d.create(marker)
-	if err != nil {
-		return fmt.Errorf("mark the reload as pending: %w", err)
-	}
-	return file.Close()
+	return Reload, nil
 }
 
 // SetPending marks the reload of target as pending. Install does so itself.
 func SetPending(target string) error {
-	d, name, err := openTarget(target)
-	if err != nil {
-		return err
+	return inDirectory(target, func(d *directory, name string) error { return d.mark(reloadName(name)) })
+}
+
+// mark makes the empty file marker, unless something has that name already.
+func (d *directory) mark(marker string) error {
+	file, err := d.create(marker)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
-	defer d.close()
-	return d.mark(reloadName(name))
+	if err != nil {
+		return fmt.Errorf("mark the reload as pending: %w", explain(err, "create", d.join(marker)))
+	}
+	return file.Close()
 }
 
 // ClearPending says that target is right, and that its reader has been told.
 func ClearPending(target string) error {
-	d, name, err := openTarget(target)
-	if _, ok := err.(*missingDirectoryError); ok {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	if _, err := d.remove(partialName(name)); err != nil {
-		return err
-	}
-	_, err = d.remove(reloadName(name))
-	return err
+	return unlessMissing(inDirectory(target, func(d *directory, name string) error {
+		if err := d.remove(partialName(name)); err != nil {
+			return err
+		}
+		return d.remove(reloadName(name))
+	}))
 }
-
-func reloadName(name string) string { return "." + name + reloadSuffix }
-
-func partialName(name string) string { return "." + name + partialSuffix }

@@ -2,6 +2,7 @@ package install
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -14,37 +15,38 @@ import (
 // warnings are those that Install would return. What it cannot foresee: a full
 // disk, SELinux, and what changes afterwards.
 func Preflight(target string, want Want, makeDirs bool) ([]Warning, error) {
-	d, name, err := openTarget(target)
-	if _, ok := errors.AsType[*missingDirectoryError](err); ok && makeDirs {
+	d, err := openDirectory(filepath.Dir(target), false)
+	if errors.Is(err, fs.ErrNotExist) && makeDirs {
 		return Preflight(filepath.Dir(target), want, true) // can that be made?
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer d.close()
-	if longest := claimedName(originalName(name)); len(longest) > unix.NAME_MAX {
-		return nil, explain(unix.ENAMETOOLONG, "stage", target, d.path)
+	name := filepath.Base(target)
+	if longest := stagedName(originalName(name)); len(longest) > unix.NAME_MAX {
+		return nil, explain(unix.ENAMETOOLONG, "stage", target)
 	}
 	if err := d.access(".", unix.W_OK|unix.X_OK); err != nil {
-		return nil, explain(err, "create", d.join(stagedName(name)), d.path)
+		return nil, explain(err, "stage", target)
 	}
-	have, err := d.statRegular(name)
+	have, err := d.state(name)
 	if err != nil {
 		return nil, err
 	}
 	var warnings []Warning
 	if have.Exists {
 		if err := d.access(name, unix.R_OK); err != nil {
-			return nil, explain(err, "open", target, d.path)
+			return nil, explain(err, "open", target)
 		}
 		switch {
 		case d.isMountPoint(name):
 			if err := d.access(name, unix.W_OK); err != nil {
-				return nil, explain(err, "write in place", target, d.path)
+				return nil, explain(err, "write in place", target)
 			}
 			warnings = append(warnings, mountWarning(target))
 		case d.sticky(have):
-			return nil, explain(unix.EPERM, "replace", target, d.path)
+			return nil, explain(unix.EPERM, "replace", target)
 		}
 	}
 	uid, gid, _ := want.metadata(have)
@@ -73,7 +75,7 @@ func (d *directory) isMountPoint(name string) bool {
 // sticky tells whether d, as /tmp does, lets only owners replace files, and the
 // one whose state is have is not ours.
 func (d *directory) sticky(have State) bool {
-	is, _, err := d.stat(".")
+	st, err := d.lstat(".")
 	me := os.Geteuid()
-	return err == nil && is.Mode&unix.S_ISVTX != 0 && is.UID != me && have.UID != me && !hasCapability(unix.CAP_FOWNER)
+	return err == nil && st.Mode&unix.S_ISVTX != 0 && int(st.Uid) != me && have.UID != me && !hasCapability(unix.CAP_FOWNER)
 }

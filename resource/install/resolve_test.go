@@ -135,7 +135,7 @@ func TestPlantedNames(t *testing.T) {
 			victim, target := filepath.Join(dir, "victim"), filepath.Join(dir, "a.conf")
 			must(t, os.WriteFile(victim, []byte("precious\n"), 0o600))
 			must(t, os.WriteFile(target, []byte("old\n"), 0o600))
-			for _, name := range []string{stagedName("a.conf"), claimedName("a.conf"), stagedName("a.conf.bak"), backupName("a.conf"),
+			for _, name := range []string{stagedName("a.conf"), stagedName("a.conf.bak"), backupName("a.conf"),
 				reloadName("a.conf"), stagedName(originalName("a.conf"))} {
 				must(t, plant(filepath.Join(dir, name), victim))
 			}
