@@ -67,7 +67,7 @@ func exampleEvents(changed time.Time) []engine.Event {
 }
 
 func TestMetrics(t *testing.T) {
-	handler := newHandler(newTestMonitor(exampleEngine()), "", onLoopback, quiet)
+	handler := newHandler(newTestMonitor(exampleEngine()), "", onLoopback)
 	response := get(t, handler, "/metrics")
 	all := body(t, response)
 	if response.StatusCode != 200 {
@@ -146,7 +146,7 @@ pc4patroni_resource_last_success_timestamp_seconds{resource="good"} 1.7840303985
 
 func TestBackendUp(t *testing.T) {
 	told := &toldEngine{status: engine.Status{Backends: connected()}}
-	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
+	handler := newHandler(newTestMonitor(told), "", onLoopback)
 	up := func() bool {
 		return strings.Contains(body(t, get(t, handler, "/metrics")), "\npc4patroni_backend_up 1\n")
 	}
@@ -169,7 +169,7 @@ func TestMetricsOfResources(t *testing.T) {
 	told := &toldEngine{status: engine.Status{Backends: connected(), Resources: []engine.ResourceStatus{
 		{Name: "a", Dest: "/a", State: engine.InSync, Checks: true}, {Name: "b", Dest: "/b", State: engine.InSync},
 	}}}
-	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
+	handler := newHandler(newTestMonitor(told), "", onLoopback)
 	text := body(t, get(t, handler, "/metrics"))
 	for _, line := range []string{`pc4patroni_command_failures_total{command="check",resource="a"} 0`, `pc4patroni_renders_total{resource="b",result="success"} 0`} {
 		if !strings.Contains(text, line) {
@@ -191,7 +191,7 @@ func TestMetricsOfOddNames(t *testing.T) {
 	told := &toldEngine{status: engine.Status{Backends: connected(), Resources: []engine.ResourceStatus{
 		{Name: "a\xff", Dest: "/a", State: engine.InSync}, {Name: "a?", Dest: "/b", State: engine.Held}, {Name: "q\"\n", Dest: "/c"},
 	}}}
-	response := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/metrics")
+	response := get(t, newHandler(newTestMonitor(told), "", onLoopback), "/metrics")
 	text := body(t, response)
 	if response.StatusCode != 200 || !strings.Contains(text, `pc4patroni_resource_in_sync{resource="a?"} 0`) || !strings.Contains(text, `{resource="q\"\n"} 0`) {
 		t.Errorf("%s\n%s", response.Status, text)

@@ -41,7 +41,7 @@ func threeNodes(scope string) map[string]string {
 // and returns its text and the names of its elements.
 func readPage(t *testing.T, m *monitor, query string) (text string, elements []string) {
 	t.Helper()
-	response := get(t, newHandler(m, "", onLoopback, quiet), "/"+query)
+	response := get(t, newHandler(m, "", onLoopback), "/"+query)
 	if response.StatusCode != 200 {
 		t.Fatalf("%s: %s", response.Status, body(t, response))
 	}
@@ -125,7 +125,7 @@ func TestPageWithoutTrouble(t *testing.T) {
 func TestNoSecretIsShown(t *testing.T) {
 	told := exampleEngine()
 	told.keys = []engine.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
-	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
+	handler := newHandler(newTestMonitor(told), "", onLoopback)
 	for _, path := range []string{"/", "/status.json", "/metrics", "/readyz"} {
 		if strings.Contains(body(t, get(t, handler, path)), "geheim") {
 			t.Errorf("%s holds a password", path)
@@ -161,7 +161,7 @@ func TestHostilePage(t *testing.T) {
 	if strings.ContainsAny(text, "\u202e\x1b") {
 		t.Error("the page holds characters that change how it is read")
 	}
-	handler := newHandler(m, "", onLoopback, quiet)
+	handler := newHandler(m, "", onLoopback)
 	var any map[string]any
 	if text := body(t, get(t, handler, "/status.json")); json.Unmarshal([]byte(text), &any) != nil {
 		t.Errorf("no JSON: %s", text)
@@ -215,7 +215,7 @@ func TestPageOfManyResources(t *testing.T) {
 // linkOf returns where the link with that text leads on the page of the query.
 func linkOf(t *testing.T, m *monitor, query, text string) string {
 	t.Helper()
-	page := body(t, get(t, newHandler(m, "", onLoopback, quiet), "/"+query))
+	page := body(t, get(t, newHandler(m, "", onLoopback), "/"+query))
 	link := regexp.MustCompile(`<a href="([^"]*)">` + regexp.QuoteMeta(text) + `</a>`).FindStringSubmatch(page)
 	if link == nil {
 		t.Fatalf("no link %q in\n%s", text, page)
@@ -286,7 +286,7 @@ func TestClustersAreSharedForAMoment(t *testing.T) {
 func TestStatusJSON(t *testing.T) {
 	told := exampleEngine()
 	told.keys = []engine.Keys{{Resource: "good", Backend: "etcd x", Values: threeNodes("batman")}}
-	response := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/status.json")
+	response := get(t, newHandler(newTestMonitor(told), "", onLoopback), "/status.json")
 	var got struct {
 		At, Host, Version string
 		Ready             bool

@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -90,12 +89,10 @@ func isLoopback(addr net.Addr) bool {
 // Serve answers requests about e until ctx is done. Then what is being answered
 // may be finished within a short time, and nothing is left when it returns.
 func (s *Server) Serve(ctx context.Context, e Engine) {
-	s.serve(ctx, newHandler(newMonitor(e, s.seen), s.address, s.listener.Addr(), s.log))
+	s.serve(ctx, newHandler(newMonitor(e, s.seen), s.address, s.listener.Addr()))
 }
 
 func (s *Server) serve(ctx context.Context, handler http.Handler) {
-	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	open := connections{max: maxConnections, since: make(map[net.Conn]time.Time)}
 	server := &http.Server{
 		Handler:           handler,
@@ -104,27 +101,26 @@ func (s *Server) serve(ctx context.Context, handler http.Handler) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
-		BaseContext:       func(net.Listener) context.Context { return requests },
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnState:         open.changed,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // of bad requests
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelError), // of panics
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+		defer done()
+		if server.Shutdown(closing) != nil {
+			_ = server.Close() // nobody is left to tell
+		}
+	})
 	s.log.Info("listening", "address", s.listener.Addr().String())
-	select {
-	case <-ctx.Done():
-	case err := <-served:
+	if err := server.Serve(s.listener); stop() {
 		// The files matter more than who looks at them: the daemon goes on.
 		s.log.Error("the status page is gone", "err", err)
 		return
 	}
-	cancel()
-	closing, done := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
-	defer done()
-	if server.Shutdown(closing) != nil {
-		_ = server.Close() // nobody is left to tell
-	}
-	<-served
+	<-ended
 }
 
 // connections bounds how many there are: where one comes too many, the one on
@@ -158,68 +154,45 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	_ = oldest.Close() // whoever it was is idle or too slow
 }
 
-// guard answers what is fit for the mux and refuses the rest.
-type guard struct {
-	next http.Handler
-	// host is the one of -listen, by which the server may be asked for too.
-	host string
-	// loopback says that only this host can connect.
-	loopback bool
-	log      *slog.Logger
-}
-
 // contentPolicy lets the page use its own style sheet and nothing else.
 const contentPolicy = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			g.log.Error("the status page panicked", "path", r.URL.Path, "reason", reason, "stack", string(debug.Stack()))
-			http.Error(w, "internal error", http.StatusInternalServerError)
+// newHandler returns what answers requests that reach the address, of -listen as
+// it was asked for and as it is.
+func newHandler(m *monitor, listen string, addr net.Addr) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.metrics())
+	mux.HandleFunc("GET /healthz", m.serveHealth)
+	mux.HandleFunc("GET /readyz", m.serveReadiness)
+	mux.HandleFunc("GET /status.json", m.serveJSON)
+	mux.HandleFunc("GET /style.css", serveStyle)
+	mux.HandleFunc("GET /{$}", m.servePage)
+	ourName, _, _ := net.SplitHostPort(listen) // it was listened on
+	loopback := isLoopback(addr)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", contentPolicy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cache-Control", "no-store")
+		if loopback && !isOurs(r.Host, ourName) {
+			http.Error(w, "served to this host alone: ask for localhost or an IP address", http.StatusMisdirectedRequest)
+			return
 		}
-	}()
-	header := w.Header()
-	header.Set("Content-Security-Policy", contentPolicy)
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Frame-Options", "DENY")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Cache-Control", "no-store")
-	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		header.Set("Allow", "GET, HEAD")
-		http.Error(w, "only GET and HEAD: there is nothing to change here", http.StatusMethodNotAllowed)
-	case !g.knows(r.Host):
-		http.Error(w, "served to this host alone: ask for localhost or an IP address", http.StatusMisdirectedRequest)
-	default:
-		g.next.ServeHTTP(w, r)
-	}
+		mux.ServeHTTP(w, r)
+	})
 }
 
-// knows tells whether a request may name that host. A page of another site
-// whose name is made to lead to 127.0.0.1 (DNS rebinding) must not read what
-// is meant for the users of this host. Browsers always name a host; the checks
-// of HAProxy and Nagios, in HTTP/1.0, name none.
-func (g *guard) knows(host string) bool {
-	if !g.loopback || host == "" {
-		return true
-	}
+// isOurs tells whether a request for a host may be answered on a loopback
+// address. A page of another site whose name is made to lead to 127.0.0.1 (DNS
+// rebinding) must not read what is meant for the users of this host. Browsers
+// always name a host; the checks of HAProxy and Nagios, in HTTP/1.0, name none.
+func isOurs(host, ourName string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	host = strings.Trim(host, "[]")
-	return net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") || strings.EqualFold(host, g.host)
-}
-
-// newHandler returns what answers requests that reach the address.
-func newHandler(m *monitor, listen string, addr net.Addr, log *slog.Logger) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/metrics", m.metrics())
-	mux.HandleFunc("/healthz", m.serveHealth)
-	mux.HandleFunc("/readyz", m.serveReadiness)
-	mux.HandleFunc("/status.json", m.serveJSON)
-	mux.HandleFunc("/style.css", serveStyle)
-	mux.HandleFunc("/{$}", m.servePage)
-	host, _, _ := net.SplitHostPort(listen) // it was listened on
-	return &guard{next: mux, host: host, loopback: isLoopback(addr), log: log}
+	return host == "" || net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") || strings.EqualFold(host, ourName)
 }

@@ -89,8 +89,8 @@ var (
 )
 
 func TestGuard(t *testing.T) {
-	handler := newHandler(newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}}), "proxy.internal:9547", onLoopback, quiet)
-	open := newHandler(newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}}), ":9547", onAll, quiet)
+	handler := newHandler(newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}}), "proxy.internal:9547", onLoopback)
+	open := newHandler(newTestMonitor(&toldEngine{status: engine.Status{Backends: connected()}}), ":9547", onAll)
 	for _, c := range []struct {
 		name         string
 		handler      http.Handler
@@ -147,7 +147,7 @@ func TestGuard(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	told := &toldEngine{}
-	handler := newHandler(newTestMonitor(told), "", onLoopback, quiet)
+	handler := newHandler(newTestMonitor(told), "", onLoopback)
 	turns := 0
 	told.stuck = func(since time.Time) []string {
 		if turns++; turns < 3 {
@@ -193,7 +193,7 @@ func TestReadiness(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			told := &toldEngine{status: engine.Status{Resources: []engine.ResourceStatus{c.result}, Backends: c.backends}}
-			got := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/readyz")
+			got := get(t, newHandler(newTestMonitor(told), "", onLoopback), "/readyz")
 			status, want := 503, c.want
 			if want == "" {
 				status, want = 200, "ready"
@@ -206,7 +206,7 @@ func TestReadiness(t *testing.T) {
 }
 
 func TestReadinessAtTheStart(t *testing.T) {
-	got := get(t, newHandler(newTestMonitor(&toldEngine{}), "", onLoopback, quiet), "/readyz")
+	got := get(t, newHandler(newTestMonitor(&toldEngine{}), "", onLoopback), "/readyz")
 	if text := body(t, got); got.StatusCode != 503 || text != "starting\n" {
 		t.Errorf("got %d %q", got.StatusCode, text)
 	}
@@ -215,7 +215,7 @@ func TestReadinessAtTheStart(t *testing.T) {
 // TestReadinessWithoutBackend: a template without keys needs none.
 func TestReadinessWithoutBackend(t *testing.T) {
 	told := &toldEngine{status: engine.Status{Resources: []engine.ResourceStatus{{Name: "static", Dest: "/etc/static", State: engine.InSync}}}}
-	got := get(t, newHandler(newTestMonitor(told), "", onLoopback, quiet), "/readyz")
+	got := get(t, newHandler(newTestMonitor(told), "", onLoopback), "/readyz")
 	if text := body(t, got); got.StatusCode != 200 || text != "ready\n" {
 		t.Errorf("got %d %q", got.StatusCode, text)
 	}
@@ -242,7 +242,7 @@ func TestServeEnds(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		New("", l, quiet).serve(ctx, newHandler(m, "", l.Addr(), quiet))
+		New("", l, quiet).serve(ctx, newHandler(m, "", l.Addr()))
 	}()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -356,16 +356,25 @@ func TestHTTP10(t *testing.T) {
 	}
 }
 
-// TestPanicIsLogged: a mistake of ours in a handler is an error in the log, and
-// an answer.
+// TestPanicIsLogged: a mistake of ours in a handler is an error in the log.
 func TestPanicIsLogged(t *testing.T) {
-	var log strings.Builder
-	m := newTestMonitor(&toldEngine{stuck: func(time.Time) []string { panic("oops") }})
-	handler := newHandler(m, "", onLoopback, slog.New(slog.NewTextHandler(&log, nil)))
-	if got := get(t, handler, "/healthz"); got.StatusCode != 500 {
-		t.Errorf("status %d, want 500", got.StatusCode)
+	l, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !strings.Contains(log.String(), `level=ERROR msg="the status page panicked" path=/healthz reason=oops`) {
+	var log strings.Builder
+	ctx, cancel := context.WithCancel(t.Context())
+	var served sync.WaitGroup
+	server := New("127.0.0.1:0", l, slog.New(slog.NewTextHandler(&log, nil)))
+	served.Go(func() { server.Serve(ctx, &toldEngine{stuck: func(time.Time) []string { panic("oops") }}) })
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	if got, err := client.Get("http://" + l.Addr().String() + "/healthz"); err == nil {
+		got.Body.Close()
+		t.Errorf("status %d, want none", got.StatusCode)
+	}
+	cancel()
+	served.Wait()
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "oops") {
 		t.Errorf("log: %s", log.String())
 	}
 }
