@@ -15,10 +15,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 
 	"pc4patroni/internal/config"
 	"pc4patroni/internal/logging"
+	"pc4patroni/internal/report"
 )
 
 // Exit statuses.
@@ -101,7 +101,8 @@ func (p *program) run() error {
 	return p.signals.await(func(stop, kill context.Context) error {
 		switch settings.Mode {
 		case config.Version:
-			return p.version()
+			_, err := fmt.Fprintln(p.stdout, report.ReadBuild())
+			return err
 		case config.Check:
 			return p.check(stop)
 		case config.Show:
@@ -120,15 +121,6 @@ func (p *program) warn(warnings []string) {
 	for _, warning := range warnings {
 		p.log.Warn("configuration warning", "why", warning)
 	}
-}
-
-func (p *program) version() error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return errors.New("this program was built without build information")
-	}
-	_, err := fmt.Fprintln(p.stdout, versionLine(info))
-	return err
 }
 
 // configError is an error in the configuration: nothing was tried.

@@ -5,21 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"pc4patroni/backends"
 	"pc4patroni/internal/config"
 	"pc4patroni/resource"
-)
-
-// Backoff before a backend is asked again.
-const (
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = time.Second
+	"pc4patroni/resource/engine"
 )
 
 // reading is what was read from one backend.
@@ -110,7 +103,7 @@ func (p *program) readAll(ctx context.Context, open func(name string) (backends.
 				return &configError{fmt.Errorf("%s: %w", r.backend, err)}
 			}
 			defer backend.Close() // the answer is here, or there is none
-			if r.updates, err = p.readOne(waiting, backend, r.paths); err == nil {
+			if r.updates, err = engine.Load(waiting, backend, r.paths, p.log); err == nil {
 				r.values, err = valuesOf(r.updates)
 			}
 			if err != nil {
@@ -144,28 +137,4 @@ func valuesOf(updates []backends.Update) (map[string]string, error) {
 // interrupted is the error of a run that a signal ended.
 func interrupted(ctx context.Context) error {
 	return fmt.Errorf("interrupted: %w", context.Cause(ctx))
-}
-
-// readOne tries until ctx is done, or until trying again would be of no use.
-func (p *program) readOne(ctx context.Context, backend backends.Backend, paths []string) ([]backends.Update, error) {
-	var last error
-	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
-		updates, err := backend.Load(ctx, paths)
-		if err == nil {
-			return updates, nil
-		}
-		// An error that only says that time is up tells less than the one before.
-		if last == nil || ctx.Err() == nil {
-			last = err
-		}
-		if errors.Is(err, backends.ErrDenied) {
-			return nil, last
-		}
-		p.log.Debug("backend not reached, trying again", "err", err)
-		select {
-		case <-ctx.Done():
-			return nil, last
-		case <-time.After(wait/2 + rand.N(wait/2)):
-		}
-	}
 }

@@ -1,12 +1,19 @@
 package report
 
 import (
+	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
-// Build says what this program is.
-type Build struct{ Version, Revision, GoVersion string }
+// Build says what this program is, as far as is known.
+type Build struct {
+	Version, GoVersion string
+	Revision, Date     string // of the commit
+	Modified           bool   // since then
+}
 
 // ReadBuild returns what this program is.
 func ReadBuild() Build {
@@ -14,16 +21,35 @@ func ReadBuild() Build {
 	if !ok {
 		return Build{Version: "unknown"}
 	}
-	b := Build{Version: info.Main.Version, GoVersion: info.GoVersion}
-	if b.Version == "" {
-		b.Version = "(devel)"
-	}
+	return newBuild(info)
+}
+
+func newBuild(info *debug.BuildInfo) Build {
+	setting := make(map[string]string)
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			b.Revision = s.Value
-		}
+		setting[s.Key] = s.Value
+	}
+	b := Build{Version: info.Main.Version, GoVersion: info.GoVersion, Revision: setting["vcs.revision"], Modified: setting["vcs.modified"] == "true"}
+	b.Date, _, _ = strings.Cut(setting["vcs.time"], "T")
+	if b.Version == "" || b.Version == "(devel)" {
+		b.Version = "development build"
 	}
 	return b
+}
+
+// String says what was built, from what and with what.
+func (b Build) String() string {
+	line := "pc4patroni " + b.Version
+	if b.Revision != "" {
+		line += ", commit " + b.Revision[:min(12, len(b.Revision))]
+		if b.Date != "" {
+			line += " of " + b.Date
+		}
+		if b.Modified {
+			line += " with local changes"
+		}
+	}
+	return fmt.Sprintf("%s, %s %s/%s", line, b.GoVersion, runtime.GOOS, runtime.GOARCH)
 }
 
 // HostName returns the name of this host.

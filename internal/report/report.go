@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"pc4patroni/funcs/patroni"
 	"pc4patroni/internal/terminal"
@@ -42,12 +41,7 @@ const maxLine = 240
 // OneLine makes a text fit for a protocol of lines: a line break in an error
 // must not begin another line. It cuts what is long.
 func OneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
+	text = terminal.Visible(strings.ToValidUTF8(text, "?"))
 	if runes := []rune(text); len(runes) > maxLine {
 		text = string(runes[:maxLine]) + "..."
 	}

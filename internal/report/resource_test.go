@@ -52,7 +52,7 @@ func TestSummary(t *testing.T) {
 			}},
 			"1 resource in sync; etcd a away since 2025-11-22 20:41:07: refused; etcd z away since 2025-11-22 20:41:07: refused"},
 		{"line breaks", engine.Status{Resources: []engine.ResourceStatus{broken("a\nREADY=1", "b\nSTOPPING=1\r\n\x1b[31m\xff")}},
-			"0 resources in sync; a READY=1 cannot be used: b"},
+			"0 resources in sync; a\\nREADY=1 cannot be used: b"},
 		{"long", engine.Status{Resources: []engine.ResourceStatus{broken("a", strings.Repeat("ä", 1000))}},
 			"0 resources in sync; a cannot be used: " + strings.Repeat("ä", maxLine) + "..."},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -88,25 +89,35 @@ func (e *Engine) readOnce(ctx context.Context, name string, units []*unit, wait 
 			}
 		}
 	}
+	updates, err := Load(ctx, backend, paths, e.options().logger())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	for i := range updates {
+		for _, r := range routes[updates[i].Path] {
+			r.keys.apply(&updates[i])
+		}
+	}
+	return nil
+}
+
+// Load reads the paths, and tries again until ctx is done or until that would be
+// of no use.
+func Load(ctx context.Context, backend backends.Backend, paths []string, log *slog.Logger) ([]backends.Update, error) {
 	var again backoff
 	var last error
 	for {
 		updates, err := backend.Load(ctx, paths)
 		if err == nil {
-			for i := range updates {
-				for _, r := range routes[updates[i].Path] {
-					r.keys.apply(&updates[i])
-				}
-			}
-			return nil
+			return updates, nil
 		}
 		// An error that only says that time is up tells less than the one before.
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
 		if errors.Is(err, backends.ErrDenied) || !sleep(ctx, again.next(firstRead, maxRead)) {
-			return fmt.Errorf("%w: %w", ErrUnreachable, last)
+			return nil, last
 		}
-		e.options().logger().Debug("backend not reached, trying again", "err", err)
+		log.Debug("backend not reached, trying again", "err", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package report
 
 import (
 	"runtime"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestVersionLine(t *testing.T) {
+func TestBuild(t *testing.T) {
 	platform := ", go1.26.0 " + runtime.GOOS + "/" + runtime.GOARCH
 	tests := []struct {
 		name string
@@ -22,7 +22,7 @@ func TestVersionLine(t *testing.T) {
 		{"nothing known", debug.BuildInfo{GoVersion: "go1.26.0"}, "pc4patroni development build" + platform},
 	}
 	for _, tt := range tests {
-		if got := versionLine(&tt.info); got != tt.want {
+		if got := newBuild(&tt.info).String(); got != tt.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", tt.name, got, tt.want)
 		}
 	}
