@@ -311,16 +311,17 @@ func (r *resourceState) failed(err error) {
 	r.set(func(s *ResourceStatus) { s.State, s.Err, s.Change, s.NextAttempt = state, err, nil, r.retryAt })
 	again := r.reported == err.Error() && outputOf(err) == ""
 	r.reported = err.Error()
-	log := r.unit.log.With("resource", r.Name, "dest", r.Dest, "err", err)
+	log := r.unit.log
+	attrs := []any{"resource", r.Name, "dest", r.Dest, "err", err}
 	if output := outputOf(err); output != "" {
-		log = log.With("output", output)
+		attrs = append(attrs, "output", output)
 	}
 	if state == Failed {
 		r.heldSince, r.warnAt = time.Time{}, time.Time{}
 		if again {
-			log.Debug("resource still failed")
+			log.Debug("resource still failed", attrs...)
 		} else {
-			log.Error("resource failed, its file stays as it is")
+			log.Error("resource failed, its file stays as it is", attrs...)
 		}
 		return
 	}
@@ -329,15 +330,15 @@ func (r *resourceState) failed(err error) {
 	}
 	switch {
 	case !r.unit.daemon:
-		log.Warn("resource held, its file stays as it is")
+		log.Warn("resource held, its file stays as it is", attrs...)
 	case !r.warnAt.IsZero() && !now.Before(r.warnAt):
 		r.warnAt = time.Time{}
-		log.Warn("resource is held, its file stays as it is", "held", now.Sub(r.heldSince).Round(time.Millisecond))
+		log.Warn("resource is held, its file stays as it is", append(attrs, "held", now.Sub(r.heldSince).Round(time.Millisecond))...)
 	case again:
-		log.Debug("resource still held")
+		log.Debug("resource still held", attrs...)
 	case r.warnAt.IsZero():
-		log.Warn("resource is held for another reason, its file stays as it is")
+		log.Warn("resource is held for another reason, its file stays as it is", attrs...)
 	default:
-		log.Info("resource held, its file stays as it is")
+		log.Info("resource held, its file stays as it is", attrs...)
 	}
 }
