@@ -11,13 +11,27 @@ import (
 	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"pc4patroni/internal/config"
 )
 
 // dump writes the keys as a snapshot: a JSON object of key and value, which
 // -file reads back.
 func (p *program) dump(ctx context.Context) error {
-	readings, err := p.read(ctx)
+	named := config.NewBackends(p.settings)
+	set, readings, err := p.toRead(named)
 	if err != nil {
+		return err
+	}
+	if set != nil {
+		for _, broken := range set.Broken {
+			p.log.Error("resource cannot be used", "resource", broken.Name, "err", broken.Err)
+		}
+		if len(set.Resources) == 0 {
+			return errNoneUsable
+		}
+	}
+	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
 		return err
 	}
 	values, err := merge(readings)
@@ -50,6 +64,9 @@ func merge(readings []reading) (map[string]string, error) {
 	values := make(map[string]string)
 	from := make(map[string]string)
 	for _, r := range readings {
+		if r.err != nil {
+			return nil, r.err
+		}
 		for key, value := range r.values {
 			if have, ok := values[key]; ok && have != value {
 				return nil, fmt.Errorf("key %q is not the same in %s and in %s: dump them one by one, with -prefix and -node", key, from[key], r.backend)

@@ -24,56 +24,24 @@ type reading struct {
 	err     error             // why there are no values, wrapping errUnreachable
 }
 
-// read loads, for -dump, what lies below -prefix in the global backend or,
-// without a prefix, what the resources would load, backend by backend.
-func (p *program) read(ctx context.Context) ([]reading, error) {
-	named := config.NewBackends(p.settings)
+// toRead says what -show and -dump read: what is below -prefix, in the global
+// backend, if that was typed; else what the resources load, backend by backend,
+// and the resources with it. A prefix out of the configuration file or the
+// environment belongs to the resources, if there are any.
+func (p *program) toRead(named *config.Backends) (*resource.Set, []reading, error) {
 	var set *resource.Set
-	if p.settings.Prefix == "" {
-		var err error
-		if set, err = p.loadToRead(named); err != nil {
-			return nil, err
-		}
-		for _, broken := range set.Broken {
-			p.log.Error("resource cannot be used", "resource", broken.Name, "err", broken.Err)
-		}
-		if len(set.Resources) == 0 {
-			return nil, &configError{errors.New("no resource can be used; name the keys with -prefix")}
-		}
+	err := resource.ErrNoResources
+	if !p.settings.PrefixTyped() {
+		set, err = resource.Load(p.resourceOptions(p.settings, named))
 	}
-	readings, err := p.toRead(named, set)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
-		return nil, err
-	}
-	for _, r := range readings {
-		if r.err != nil {
-			return nil, r.err
-		}
-	}
-	return readings, nil
-}
-
-// loadToRead loads the resources that say what to read.
-func (p *program) loadToRead(named *config.Backends) (*resource.Set, error) {
-	set, err := resource.Load(p.resourceOptions(p.settings, named))
-	if errors.Is(err, resource.ErrNoResources) {
-		return nil, &configError{fmt.Errorf("%w; or name the keys with -prefix", err)}
-	}
-	if err != nil {
-		return nil, &configError{err}
-	}
-	return set, nil
-}
-
-// toRead says what the resources of the set load from which backend or, without
-// a set, what lies below -prefix in the global one.
-func (p *program) toRead(named *config.Backends, set *resource.Set) ([]reading, error) {
-	if set == nil {
+	switch {
+	case errors.Is(err, resource.ErrNoResources) && p.settings.Prefix != "":
 		name, err := named.Name(nil, nil)
-		return []reading{{backend: name, paths: []string{backends.Join(p.settings.Prefix, "/")}}}, err
+		return nil, []reading{{backend: name, paths: []string{backends.Join(p.settings.Prefix, "/")}}}, err
+	case errors.Is(err, resource.ErrNoResources):
+		return nil, nil, &configError{fmt.Errorf("%w; or name the keys with -prefix", err)}
+	case err != nil:
+		return nil, nil, &configError{err}
 	}
 	paths := make(map[string][]string)
 	for _, r := range set.Resources {
@@ -82,11 +50,14 @@ func (p *program) toRead(named *config.Backends, set *resource.Set) ([]reading, 
 		}
 	}
 	var readings []reading
-	for _, key := range slices.Sorted(maps.Keys(paths)) {
-		readings = append(readings, reading{backend: key, paths: slices.Compact(slices.Sorted(slices.Values(paths[key])))})
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		readings = append(readings, reading{backend: name, paths: slices.Compact(slices.Sorted(slices.Values(paths[name])))})
 	}
-	return readings, nil
+	return set, readings, nil
 }
+
+// errNoneUsable is for a folder of broken resources.
+var errNoneUsable = &configError{errors.New("no resource can be used; name the keys with -prefix")}
 
 // readAll reads from all backends at once, for as long as -wait says. An error
 // of one backend stands in its reading, unless it means that the configuration

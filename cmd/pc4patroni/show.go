@@ -21,7 +21,7 @@ import (
 func (p *program) show(ctx context.Context) error {
 	p.warnOutdated()
 	named := config.NewBackends(p.settings)
-	set, readings, err := p.toShow(named)
+	set, readings, err := p.toRead(named)
 	if err != nil {
 		return err
 	}
@@ -46,27 +46,6 @@ func (p *program) show(ctx context.Context) error {
 	return verdict(view, readings)
 }
 
-// toShow says what to read: what is below -prefix, if that was typed, else what
-// the resources load, which are then looked at as well. A prefix out of the
-// configuration file or the environment belongs to the resources, if there are
-// any.
-func (p *program) toShow(named *config.Backends) (*resource.Set, []reading, error) {
-	if p.settings.PrefixTyped() {
-		readings, err := p.toRead(named, nil)
-		return nil, readings, err
-	}
-	set, err := p.loadToRead(named)
-	if errors.Is(err, resource.ErrNoResources) && p.settings.Prefix != "" {
-		readings, err := p.toRead(named, nil)
-		return nil, readings, err
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	readings, err := p.toRead(named, set)
-	return set, readings, err
-}
-
 // verdict is the error that decides the exit status.
 func verdict(v *report.View, readings []reading) error {
 	var unread []error
@@ -89,7 +68,7 @@ func verdict(v *report.View, readings []reading) error {
 	}
 	switch {
 	case len(v.Resources) > 0 && usable == 0:
-		return &configError{errors.New("no resource can be used; name the keys with -prefix")}
+		return errNoneUsable
 	case len(unread) > 0:
 		return errors.Join(unread...)
 	case troubled > 0:
