@@ -2,45 +2,91 @@ package engine
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"pc4patroni/resource/install"
 )
 
-// findMarker finds out whether a reload is pending since an earlier run, and
-// whether the file may be half written.
-func (r *resourceState) findMarker() {
-	target, err := install.Resolve(r.Dest, r.unit.engine.options().DestDir)
+// locate follows the symbolic links of dest, which may lead elsewhere than
+// before, and sees to it that the pending-reload marker has been read. What
+// makes that impossible may pass, so the caller tries again after an error.
+func (r *resourceState) locate() error {
+	opts := r.unit.engine.options()
+	target, err := install.Resolve(r.Dest, opts.DestDir)
 	if err != nil {
-		return // applying it says why
+		return err
 	}
-	r.target = target
-	pending, err := install.PendingOf(target)
+	if target != r.target {
+		if r.target != "" && r.state().ReloadPending && !opts.Noop {
+			if err := moveMarker(r.target, target); err != nil {
+				return err
+			}
+		}
+		r.target, r.markerRead = target, false
+	}
+	if r.markerRead {
+		return nil
+	}
+	wasPending := r.state().ReloadPending
+	if err := r.readMarker(); err != nil {
+		return err
+	}
+	if r.state().ReloadPending && !wasPending {
+		r.unit.log.Info("a reload is pending since an earlier run", "resource", r.Name, "dest", r.Dest)
+	}
+	r.removeLeftovers()
+	return nil
+}
+
+// readMarker finds out whether a reload is pending, and whether the file may be
+// half written. Where there is neither a marker nor a file, perhaps because a
+// file system is not mounted yet, it is to be read again.
+func (r *resourceState) readMarker() error {
+	pending, err := install.PendingOf(r.target)
 	if err != nil {
-		return
+		r.markerRead = false
+		return err
 	}
+	have, err := install.Stat(r.target)
+	r.markerRead = pending != install.None || err == nil && have.Exists
 	r.partial = pending == install.Partial
 	is := pending != install.None && r.ReloadCmd != "" && !r.unit.engine.options().SyncOnly
 	r.set(func(s *ResourceStatus) { s.ReloadPending = is })
+	return nil
 }
 
 func (r *resourceState) removeMarker() error { return install.ClearPending(r.target) }
 
+// moveMarker moves the marker of a pending reload from one target to another.
+// Where the other has no directory it needs no marker: it has to be installed,
+// which sets one.
+func moveMarker(from, to string) error {
+	if err := install.SetPending(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return install.ClearPending(from)
+}
+
 // inheritMarker takes over the pending reload of a resource that is gone.
 func (r *resourceState) inheritMarker(gone *resourceState) error {
-	if err := install.SetPending(r.target); err != nil {
+	if err := r.locate(); err != nil {
+		return err
+	}
+	if err := moveMarker(gone.target, r.target); err != nil {
 		return err
 	}
 	r.set(func(s *ResourceStatus) { s.ReloadPending = true })
-	return install.ClearPending(gone.target)
+	return nil
 }
 
 // removeLeftovers removes the staged files of crashed runs from the directory of
 // the file, unless that has been done for another resource.
 func (r *resourceState) removeLeftovers() {
 	e, dir := r.unit.engine, filepath.Dir(r.target)
-	if r.target == "" || e.options().Noop {
+	if e.options().Noop {
 		return
 	}
 	if _, done := e.tidied.LoadOrStore(dir, true); done {

@@ -23,6 +23,7 @@ type progress struct {
 	reconciled bool   // once at least, or found not to be readable
 	seenKeys   bool   // there was a key once
 	usesTime   bool   // the template called datetime when it was last rendered
+	markerRead bool   // the pending-reload marker that an earlier run may have left has been read
 	partial    bool   // the file may be half written
 	unsynced   bool   // the rename may not survive a power cut yet
 	view       view   // what the file was made of
@@ -52,11 +53,19 @@ var errNothingNew = errors.New("nothing new to try")
 // installed one.
 func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
 	r := j.resourceState
+	locateErr := r.locate()
 	known, err := r.keys.take()
 	if !known {
+		r.retryAt = time.Time{}
+		if locateErr != nil {
+			r.retryAt = time.Now().Add(r.retry.next(firstRetry, maxRetry))
+		}
 		return false
 	}
 	var change *Change
+	if err == nil {
+		err = locateErr
+	}
 	if err == nil {
 		installed, change, err = r.apply(stop, kill, j)
 	}
@@ -79,9 +88,6 @@ func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
 // only if the job says so, so that heartbeats do not run a failing check.
 func (r *resourceState) apply(stop, kill context.Context, j job) (installed bool, change *Change, err error) {
 	opts := r.unit.engine.options()
-	if r.target, err = install.Resolve(r.Dest, opts.DestDir); err != nil {
-		return false, nil, err
-	}
 	have, err := install.Stat(r.target)
 	if err != nil {
 		return false, nil, fmt.Errorf("compare with the disk: %w", err)
@@ -172,8 +178,8 @@ func (r *resourceState) install(stop, kill context.Context, j job, have install.
 	event := r.replacement(have, want)
 	result, err := staged.Install(install.Options{Reload: u.reloads(), Backup: r.Backup})
 	if err != nil {
-		r.findMarker() // a file that is written in place may be anything now
-		return err
+		// A file that is written in place may be anything now.
+		return errors.Join(err, r.readMarker())
 	}
 	r.partial, r.unsynced = false, true
 	r.set(func(s *ResourceStatus) { s.ReloadPending = u.reloads() })

@@ -3,6 +3,7 @@ package engine
 import (
 	"log/slog"
 	"slices"
+	"time"
 
 	"pc4patroni/resource"
 )
@@ -110,11 +111,11 @@ func (r *resourceState) inheritStatus() {
 // the units that this one replaces.
 func (u *unit) takeOver() {
 	for _, r := range u.resources {
-		r.findMarker()
-		if r.state().ReloadPending && len(u.replaces) == 0 {
-			u.log.Info("a reload is pending since an earlier run", "resource", r.Name, "dest", r.Dest)
+		if err := r.locate(); err != nil {
+			r.partial = true // for all that is known
+			r.retryAt = time.Now().Add(r.retry.next(firstRetry, maxRetry))
+			u.log.Warn("the pending-reload marker cannot be read, trying again", "resource", r.Name, "dest", r.Dest, "err", err)
 		}
-		r.removeLeftovers()
 	}
 	for _, old := range u.replaces {
 		for _, before := range old.resources {

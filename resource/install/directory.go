@@ -27,6 +27,9 @@ type directory struct {
 // missing in Linux 4.18, which RHEL 8 has, and os.Root needs the right to read
 // each directory on the way, which O_PATH does not.
 func openDirectory(path string, create bool) (*directory, error) {
+	if !filepath.IsAbs(path) {
+		return nil, fmt.Errorf("%s is not an absolute path", path)
+	}
 	fd, err := openat(unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, explain(err, "open", "/")
