@@ -21,9 +21,9 @@ type session struct {
 }
 
 // openSession starts a psql. Whether it reaches the server shows when it is asked.
-func openSession(ctx context.Context, conninfo string) (*session, error) {
+func openSession(ctx context.Context, conninfo string, env ...string) (*session, error) {
 	cmd := exec.CommandContext(ctx, proctest.Program("psql"), "-XAtq", "-v", "VERBOSITY=sqlstate", "-d", conninfo)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "PGPASSWORD=" + appPassword, "HOME=/nonexistent"}
+	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "LC_ALL=C.UTF-8", "PGPASSWORD="+appPassword, "HOME=/nonexistent")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

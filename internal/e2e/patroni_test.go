@@ -84,46 +84,53 @@ postgresql:
 func startPatroni(t *testing.T, scope string) *cluster {
 	t.Helper()
 	proctest.Need(t, "etcd", "patroni", "patronictl", "pg_controldata", "psql")
-	who := proctest.Owner(t)
 	c := &cluster{dir: proctest.WorkDir(t), scope: scope}
 	c.etcd = startEtcd(t, c.dir, nil)
 	for _, name := range []string{"pg1", "pg2", "pg3"} {
-		home := filepath.Join(c.dir, name)
-		if err := os.Mkdir(home, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		who.Give(t, home)
-		n := &node{Name: name, PG: proctest.FreePort(t), REST: proctest.FreePort(t), data: filepath.Join(home, "data")}
-		var config bytes.Buffer
-		if err := patroniConfig.Execute(&config, map[string]any{
-			"Scope": scope, "Node": n, "Etcd": c.etcd.port, "Data": n.data, "Bin": filepath.Dir(proctest.Program("pg_controldata")),
-		}); err != nil {
-			t.Fatal(err)
-		}
-		n.config = proctest.Write(t, config.String(), home, "patroni.yml")
-		// Patroni puts PostgreSQL into a session of its own, where a signal to
-		// Patroni's group does not reach it. It goes after Patroni has gone.
-		forget := proctest.Undertaker.Watch(t, "kill -QUIT $(head -n 1 "+n.data+"/postmaster.pid)")
-		t.Cleanup(func() {
-			stopPostgres(t, n.data)
-			forget()
-			if t.Failed() {
-				logs, _ := filepath.Glob(filepath.Join(n.data, "log", "*"))
-				for _, path := range logs {
-					t.Logf("%s printed:\n%s", path, proctest.Tail(path, 40))
-				}
-			}
-		})
-		n.Server = proctest.Launch(t, home, "patroni-"+name, who, nil, "patroni", n.config)
-		// At the end there is nothing to hand over, and asking nicely takes seconds.
-		n.StopWith = []syscall.Signal{syscall.SIGKILL}
-		c.nodes = append(c.nodes, n)
+		c.nodes = append(c.nodes, c.startNode(t, name, ""))
 	}
 	c.awaitHealthy(t)
 	p := c.primary(t)
 	c.sql(t, p.PG, fmt.Sprintf("create role %s login password '%s'", appUser, appPassword))
 	c.sql(t, p.PG, "create database app owner app")
 	return c
+}
+
+// startNode starts Patroni with its PostgreSQL under a name, with further lines in its
+// configuration. It is not yet one of c.nodes.
+func (c *cluster) startNode(t *testing.T, name, more string) *node {
+	t.Helper()
+	who := proctest.Owner(t)
+	home := filepath.Join(c.dir, name)
+	if err := os.Mkdir(home, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	who.Give(t, home)
+	n := &node{Name: name, PG: proctest.FreePort(t), REST: proctest.FreePort(t), data: filepath.Join(home, "data")}
+	var config bytes.Buffer
+	if err := patroniConfig.Execute(&config, map[string]any{
+		"Scope": c.scope, "Node": n, "Etcd": c.etcd.port, "Data": n.data, "Bin": filepath.Dir(proctest.Program("pg_controldata")),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	n.config = proctest.Write(t, config.String()+more, home, "patroni.yml")
+	// Patroni puts PostgreSQL into a session of its own, where a signal to
+	// Patroni's group does not reach it. It goes after Patroni has gone.
+	forget := proctest.Undertaker.Watch(t, "kill -QUIT $(head -n 1 "+n.data+"/postmaster.pid)")
+	t.Cleanup(func() {
+		stopPostgres(t, n.data)
+		forget()
+		if t.Failed() {
+			logs, _ := filepath.Glob(filepath.Join(n.data, "log", "*"))
+			for _, path := range logs {
+				t.Logf("%s printed:\n%s", path, proctest.Tail(path, 40))
+			}
+		}
+	})
+	n.Server = proctest.Launch(t, home, "patroni-"+name, who, nil, "patroni", n.config)
+	// At the end there is nothing to hand over, and asking nicely takes seconds.
+	n.StopWith = []syscall.Signal{syscall.SIGKILL}
+	return n
 }
 
 // stopPostgres ends a PostgreSQL whose Patroni is gone, at once: its data will not
