@@ -23,17 +23,18 @@ const (
 // such as a main file and those that it includes. First come the resources
 // without commands, then the others, by file name.
 //
-// Each resource has a place in it. Who is at its turn for longer than patience
-// loses it: the others go on. An order may be used by several goroutines.
+// Each resource has a place in it. One whose turn takes longer than patience
+// loses it, and the others go on. An order may be used by several goroutines.
 type order struct {
-	log   *slog.Logger
-	timer *time.Timer
+	log *slog.Logger
+	all chan struct{} // closed when every place is done
 
-	mu     sync.Mutex
-	places []*place
-	head   int           // the first place that is not done
-	near   int           // the first place that may not begin yet
-	all    chan struct{} // closed when every place is done
+	mu       sync.Mutex
+	places   []*place
+	head     int           // the first place that is not done
+	patience time.Duration // how long the head may take; halved at each loss
+	deadline time.Time     // when the head loses its turn
+	timer    *time.Timer
 }
 
 // place is the place of one resource in an order. The nil place waits for
@@ -41,17 +42,17 @@ type order struct {
 type place struct {
 	order    *order
 	resource *resourceState
-	near     chan struct{} // closed when most of the places before this one are done
-	turn     chan struct{} // closed when all of them are
+	turn     chan struct{} // closed when all places before this one are done
+	near     chan struct{} // the turn of the place that is stagedAhead before this one
 	done     bool
 }
 
 // newOrder gives each resource a place.
 func newOrder(log *slog.Logger, resources []*resourceState) map[*resourceState]*place {
-	o := &order{log: log, all: make(chan struct{})}
+	o := &order{log: log, all: make(chan struct{}), patience: patience}
 	places := make(map[*resourceState]*place, len(resources))
 	for _, r := range resources {
-		p := &place{order: o, resource: r, near: make(chan struct{}), turn: make(chan struct{})}
+		p := &place{order: o, resource: r, turn: make(chan struct{})}
 		places[r] = p
 		o.places = append(o.places, p)
 	}
@@ -64,11 +65,14 @@ func newOrder(log *slog.Logger, resources []*resourceState) map[*resourceState]*
 		}
 		return strings.Compare(a.resource.File, b.resource.File)
 	})
+	for i, p := range o.places {
+		p.near = o.places[max(0, i-stagedAhead)].turn
+	}
+	close(o.places[0].turn)
 	o.mu.Lock() // the timer may fire before it is known
 	defer o.mu.Unlock()
-	close(o.places[0].turn)
-	o.approach()
-	o.timer = time.AfterFunc(patience, o.skip)
+	o.deadline = time.Now().Add(o.patience)
+	o.timer = time.AfterFunc(o.patience, o.skip)
 	return places
 }
 
@@ -118,29 +122,24 @@ func (o *order) advance() {
 			close(o.places[o.head].turn) // one that was skipped may still wait for it
 		}
 	}
-	o.approach()
 	if o.head == len(o.places) {
 		o.timer.Stop()
 		close(o.all)
 		return
 	}
-	o.timer.Reset(patience)
+	o.deadline = time.Now().Add(o.patience)
+	o.timer.Reset(o.patience)
 }
 
-// approach lets those begin whose turn is near.
-func (o *order) approach() {
-	for ; o.near < min(o.head+stagedAhead, len(o.places)); o.near++ {
-		close(o.places[o.near].near)
-	}
-}
-
-// skip goes on without the resource whose turn it is.
+// skip goes on without the resource whose turn it is, and without the others of
+// its unit. Many slow ones do not add up: each has half as long as the one before.
 func (o *order) skip() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.head == len(o.places) {
-		return
+	if o.head == len(o.places) || time.Now().Before(o.deadline) {
+		return // the head has finished while the timer fired
 	}
+	o.patience /= 2
 	slow := o.places[o.head]
 	for _, p := range o.places[o.head:] {
 		p.done = p.done || p.resource.unit == slow.resource.unit

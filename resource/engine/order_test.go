@@ -2,9 +2,13 @@ package engine
 
 import (
 	"fmt"
+	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"pc4patroni/resource"
 )
 
 // ordered is a main file that includes two others, as the configuration of
@@ -100,5 +104,47 @@ func TestReloadWaitsForFilesOfOtherUnits(t *testing.T) {
 	s.wantState(results, "c", Failed, "check failed: exit status 1")
 	if got, want := s.read("reloads"), "10.0.0.1\n"; got != want {
 		t.Errorf("the reload saw %q, want %q", got, want)
+	}
+}
+
+// A timer that fires while the head finishes must not cost the next one its
+// turn.
+func TestOrderSkipsOnlyWhatIsLate(t *testing.T) {
+	e := New(Options{})
+	var resources []*resourceState
+	for _, name := range []string{"a", "b", "c"} {
+		r := &resource.Resource{Name: name, File: name + ".toml", ReloadCmd: name}
+		resources = append(resources, e.newUnits([]*resource.Resource{r}, true)[0].resources[0])
+	}
+	places := newOrder(slog.New(slog.DiscardHandler), resources)
+	o := places[resources[0]].order
+	defer o.timer.Stop()
+	places[resources[0]].finish()
+	o.skip() // of the timer that was set for a
+	if o.head != 1 || places[resources[1]].done {
+		t.Error("b has lost its turn, which has just begun")
+	}
+}
+
+// Slow checks do not add up to a second each for the last resource.
+func TestOrderSlowChecksDoNotAddUp(t *testing.T) {
+	files := []string{"templates/a.tmpl", hostTemplate,
+		"conf.d/z.toml", "[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTz.conf\"\nreload_cmd = \"cp OUTz.conf OUTproxy\"\n"}
+	for i := range 5 {
+		files = append(files, fmt.Sprintf("conf.d/a%d.toml", i),
+			fmt.Sprintf("[template]\nprefix = \"/app\"\nsrc = \"a.tmpl\"\ndest = \"OUTa%d.conf\"\ncheck_cmd = \"while [ -e OUTslow ]; do sleep 0.02; done\"\n", i))
+	}
+	s := newSite(t, twoKeys, files...)
+	d := s.start()
+	d.ready()
+	s.write("out/slow", "")
+	began := time.Now()
+	s.backend.put("/app/host", "10.0.0.2")
+	d.waitFile("proxy", "10.0.0.2\n")
+	if took := time.Since(began); took > 2*patience+500*time.Millisecond {
+		t.Errorf("five slow checks held the last resource back for %v", took)
+	}
+	if err := os.Remove(s.out("slow")); err != nil {
+		t.Fatal(err)
 	}
 }
