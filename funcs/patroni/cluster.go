@@ -344,27 +344,17 @@ func (c *Cluster) join(s syncState) {
 func (c *Cluster) setConfig(text string) (ok bool) {
 	c.MaxLagOnFailover = 1 << 20
 	c.configText = text
-	config, ok := parse(text)
-	if !ok || !config.isObject() {
+	config, ok := object(text)
+	if !ok {
 		return false
 	}
-	config.fields(func(name string, v value) {
-		switch name {
-		case "pause":
-			c.Paused = v.isTrue()
-		case "failsafe_mode":
-			c.Failsafe = v.isTrue()
-		case "synchronous_mode":
-			c.SyncMode = syncMode(v)
-		case "standby_cluster":
-			c.StandbyCluster = isStandbyCluster(v)
-		case "maximum_lag_on_failover":
-			c.MaxLagOnFailover = 1 << 20
-			if n, ok := v.integer(); ok {
-				c.MaxLagOnFailover = Bytes(n)
-			}
-		}
-	})
+	c.Paused = config["pause"].isTrue()
+	c.Failsafe = config["failsafe_mode"].isTrue()
+	c.SyncMode = syncMode(config["synchronous_mode"])
+	c.StandbyCluster = isStandbyCluster(config["standby_cluster"])
+	if n, ok := config["maximum_lag_on_failover"].integer(); ok {
+		c.MaxLagOnFailover = Bytes(n)
+	}
 	if c.StandbyCluster {
 		c.SyncMode = SyncOff
 	}
@@ -382,16 +372,6 @@ func syncMode(v value) string {
 }
 
 func isStandbyCluster(v value) bool {
-	var host, port, restoreCommand value
-	v.fields(func(name string, v value) {
-		switch name {
-		case "host":
-			host = v
-		case "port":
-			port = v
-		case "restore_command":
-			restoreCommand = v
-		}
-	})
-	return host.truthy() || port.truthy() || restoreCommand.truthy()
+	fields := v.fields()
+	return fields["host"].truthy() || fields["port"].truthy() || fields["restore_command"].truthy()
 }

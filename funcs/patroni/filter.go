@@ -45,13 +45,11 @@ func Filter(list []*Member, keep func(*Member) bool) []*Member {
 // hold all others, quotes and spaces too. The map is the caller's to change.
 func (m *Member) Tags() map[string]any {
 	tags := map[string]any{}
-	m.tags.fields(func(name string, v value) {
+	for name, v := range m.tags.fields() {
 		if isPrintable(name) && isPrintableValue(v) {
 			tags[name] = v.decode()
-		} else {
-			delete(tags, name)
 		}
-	})
+	}
 	return tags
 }
 

@@ -1,6 +1,7 @@
 package patroni
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -17,22 +18,13 @@ func optime(keys map[string]string) int64 {
 	if !ok {
 		return 0
 	}
-	v, ok := parse(text)
-	if !ok {
-		return 0
+	if status, ok := object(text); ok {
+		return status["optime"].position()
 	}
-	var position int64
-	switch {
-	case v.isObject():
-		v.fields(func(name string, v value) {
-			if name == "optime" {
-				position = v.position()
-			}
-		})
-	case isPosition(v):
-		position = v.position()
+	if text = strings.TrimSpace(text); isNumber(text) {
+		return value(text).position()
 	}
-	return position
+	return 0
 }
 
 // syncState is the sync key. Without a leader it is empty (Patroni:
@@ -48,30 +40,18 @@ func parseSync(mode, text string) syncState {
 	if mode == SyncOff {
 		return syncState{}
 	}
-	var leader, standby, quorum value
-	if !parseObject(text, func(name string, v value) {
-		switch name {
-		case "leader":
-			leader = v
-		case "sync_standby":
-			standby = v
-		case "quorum":
-			quorum = v
-		}
-	}) {
-		return syncState{}
-	}
+	key := value(text).fields()
 	var s syncState
-	if s.leader, _ = leader.text(); s.leader == "" {
+	if s.leader, _ = key["leader"].text(); s.leader == "" {
 		return syncState{}
 	}
-	if quorum.truthy() {
+	if key["quorum"].truthy() {
 		var ok bool
-		if s.quorum, ok = quorum.integer(); !ok {
+		if s.quorum, ok = key["quorum"].integer(); !ok {
 			return syncState{}
 		}
 	}
-	names, _ := standby.text()
+	names, _ := key["sync_standby"].text()
 	for name := range strings.SplitSeq(names, ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			s.standby = append(s.standby, strings.ToLower(name))
@@ -83,26 +63,13 @@ func parseSync(mode, text string) syncState {
 // names tells whether the key names the member as a standby. PostgreSQL does
 // not look at case here, and neither does Patroni.
 func (s syncState) names(member string) bool {
-	if len(s.standby) == 0 || member == "" {
-		return false
-	}
-	member = strings.ToLower(member)
-	for _, name := range s.standby {
-		if name == member {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.standby, strings.ToLower(member))
 }
 
 // setHistory sets History and Timeline (Patroni: dcs/__init__.py
 // TimelineHistory.from_node and Cluster.timeline).
 func (c *Cluster) setHistory(text string) {
-	v, ok := parse(text)
-	if !ok {
-		return
-	}
-	lines, ok := v.items()
+	lines, ok := value(text).items()
 	if !ok {
 		return
 	}
@@ -155,24 +122,17 @@ func parseFailover(text string) *Failover {
 		return nil
 	}
 	f := &Failover{}
-	if v, ok := parse(text); ok {
-		v.fields(func(name string, v value) {
-			s, _ := v.text()
-			switch name {
-			case "leader":
-				f.Leader = safeName(s)
-			case "member":
-				f.Candidate = safeName(s)
-			case "scheduled_at":
-				f.ScheduledAt = safeToken(s, "+-:. ")
-			}
-		})
+	var v value
+	if unmarshal(text, &v) {
+		fields := v.fields()
+		leader, _ := fields["leader"].text()
+		candidate, _ := fields["member"].text()
+		scheduled, _ := fields["scheduled_at"].text()
+		f.Leader, f.Candidate, f.ScheduledAt = safeName(leader), safeName(candidate), safeToken(scheduled, "+-:. ")
 	} else {
-		names := strings.Split(text, ":")
-		f.Leader = safeName(strings.TrimSpace(names[0]))
-		if len(names) > 1 {
-			f.Candidate = safeName(strings.TrimSpace(names[1]))
-		}
+		leader, candidate, _ := strings.Cut(text, ":")
+		candidate, _, _ = strings.Cut(candidate, ":")
+		f.Leader, f.Candidate = safeName(strings.TrimSpace(leader)), safeName(strings.TrimSpace(candidate))
 	}
 	if f.Leader == "" && f.Candidate == "" {
 		return nil
@@ -188,16 +148,12 @@ func failsafeMembers(on bool, text string) map[string]string {
 	if !on {
 		return members
 	}
-	ok := parseObject(text, func(name string, v value) {
-		delete(members, name)
+	for name, v := range value(text).fields() {
 		raw, _ := v.text()
 		api, err := parseEndpoint(raw)
 		if err == nil && len(api.addrs) > 0 && nameProblem(name) == "" && (api.scheme == "http" || api.scheme == "https") {
 			members[name] = api.uri(api.scheme)
 		}
-	})
-	if !ok {
-		clear(members)
 	}
 	return members
 }

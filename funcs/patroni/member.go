@@ -147,61 +147,6 @@ type Member struct {
 	upstream string // the name in the tag replicatefrom
 }
 
-// memberFields are the parts of a member's value, not yet interpreted: the last
-// of two equal fields wins.
-type memberFields struct {
-	connURL, apiURL, proxyURL                       value
-	state, role, version, replicationState          value
-	timeline, xlogLocation, receiveLSN, replayLSN   value
-	tags, pause                                     value
-	pendingRestart, pendingReason, scheduledRestart value
-}
-
-// parseMember takes the value of a member key apart. What is not an object has
-// no fields (Patroni: dcs/__init__.py Member.from_node).
-func parseMember(text string) (f memberFields, ok bool) {
-	ok = parseObject(text, func(name string, v value) {
-		switch name {
-		case "conn_url":
-			f.connURL = v
-		case "api_url":
-			f.apiURL = v
-		case "proxy_url":
-			f.proxyURL = v
-		case "state":
-			f.state = v
-		case "role":
-			f.role = v
-		case "version":
-			f.version = v
-		case "replication_state":
-			f.replicationState = v
-		case "timeline":
-			f.timeline = v
-		case "xlog_location":
-			f.xlogLocation = v
-		case "receive_lsn":
-			f.receiveLSN = v
-		case "replay_lsn":
-			f.replayLSN = v
-		case "tags":
-			f.tags = v
-		case "pause":
-			f.pause = v
-		case "pending_restart":
-			f.pendingRestart = v
-		case "pending_restart_reason":
-			f.pendingReason = v
-		case "scheduled_restart":
-			f.scheduledRestart = v
-		}
-	})
-	if !ok {
-		return memberFields{}, false
-	}
-	return f, true
-}
-
 // decodeMember returns the member with the given name and value. What depends
 // on the rest of the cluster is set by Cluster.join.
 func decodeMember(name, text string) *Member {
@@ -229,19 +174,18 @@ func decodeMember(name, text string) *Member {
 		m.setAddresses(connURL, apiURL, "")
 		return m
 	}
-	f, ok := parseMember(text)
+	// Patroni: dcs/__init__.py Member.from_node.
+	f, ok := object(text)
 	if !ok {
 		m.problem("the value is not a JSON object")
 		return m
 	}
-	connURL, _ := f.connURL.text()
-	apiURL, _ := f.apiURL.text()
-	proxyURL, _ := f.proxyURL.text()
+	connURL, _ := f["conn_url"].text()
+	apiURL, _ := f["api_url"].text()
+	proxyURL, _ := f["proxy_url"].text()
 	m.setAddresses(connURL, apiURL, proxyURL)
-	m.setStatus(&f)
-	if f.tags != "" {
-		m.setTags(f.tags)
-	}
+	m.setStatus(f)
+	m.setTags(f["tags"])
 	return m
 }
 
@@ -252,36 +196,32 @@ func (m *Member) problem(format string, args ...any) {
 	}
 }
 
-func (m *Member) setStatus(f *memberFields) {
-	if role, ok := f.role.text(); ok {
+func (m *Member) setStatus(f map[string]value) {
+	if role, ok := f["role"].text(); ok {
 		m.Role = safeWords(role)
 	}
 	if m.Role == "master" {
 		m.Role = RolePrimary
 	}
-	if state, ok := f.state.text(); ok {
+	if state, ok := f["state"].text(); ok {
 		m.State = safeWords(state)
 	}
 	m.Running = m.State == StateRunning
-	if version, ok := f.version.text(); ok {
+	if version, ok := f["version"].text(); ok {
 		m.Version = safeToken(version, ".-+_")
 	}
-	if state, ok := f.replicationState.text(); ok && state != "" {
+	if state, ok := f["replication_state"].text(); ok && state != "" {
 		m.ReplicationState = safeWords(state)
 	}
-	m.Timeline = f.timeline.position()
-	m.XLogLocation = f.xlogLocation.position()
-	m.ReceiveLSN = f.receiveLSN.position()
-	m.ReplayLSN = f.replayLSN.position()
-	m.Pause = f.pause.truthy()
-	m.PendingRestart = f.pendingRestart.truthy()
-	m.PendingRestartReason = settingChanges(f.pendingReason)
-	f.scheduledRestart.fields(func(name string, v value) {
-		if name == "schedule" {
-			schedule, _ := v.text()
-			m.ScheduledRestart = safeToken(schedule, "+-:. ")
-		}
-	})
+	m.Timeline = f["timeline"].position()
+	m.XLogLocation = f["xlog_location"].position()
+	m.ReceiveLSN = f["receive_lsn"].position()
+	m.ReplayLSN = f["replay_lsn"].position()
+	m.Pause = f["pause"].truthy()
+	m.PendingRestart = f["pending_restart"].truthy()
+	m.PendingRestartReason = settingChanges(f["pending_restart_reason"])
+	schedule, _ := f["scheduled_restart"].fields()["schedule"].text()
+	m.ScheduledRestart = safeToken(schedule, "+-:. ")
 }
 
 // setAddresses sets all addresses, or none of them and the Problem if one of

@@ -17,20 +17,13 @@ type SettingChange struct {
 // be printed is left out (Patroni: postgresql/config.py get_param_diff).
 func settingChanges(v value) []SettingChange {
 	changes := []SettingChange{}
-	v.fields(func(name string, change value) {
-		c := SettingChange{Name: name}
-		change.fields(func(field string, v value) {
-			switch field {
-			case "old_value":
-				c.OldValue = v.form()
-			case "new_value":
-				c.NewValue = v.form()
-			}
-		})
+	for name, change := range v.fields() {
+		fields := change.fields()
+		c := SettingChange{name, fields["old_value"].form(), fields["new_value"].form()}
 		if isPrintable(c.Name) && isPrintable(c.OldValue) && isPrintable(c.NewValue) {
 			changes = append(changes, c)
 		}
-	})
-	slices.SortStableFunc(changes, func(a, b SettingChange) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	slices.SortFunc(changes, func(a, b SettingChange) int { return cmp.Compare(a.Name, b.Name) })
 	return changes
 }

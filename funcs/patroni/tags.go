@@ -9,35 +9,18 @@ import (
 // tags.py Tags).
 func (m *Member) setTags(tags value) {
 	m.tags = tags
-	var noFailover, failoverPriority, noSync, syncPriority value
-	tags.fields(func(name string, v value) {
-		switch name {
-		case "nofailover":
-			noFailover = v
-		case "failover_priority":
-			failoverPriority = v
-		case "nosync":
-			noSync = v
-		case "sync_priority":
-			syncPriority = v
-		case "noloadbalance":
-			m.NoLoadBalance = v.truthy()
-		case "nostream":
-			m.NoStream = v.isTrue()
-		case "clonefrom":
-			// Nothing can be cloned from a node without a connection URL
-			// (Patroni: dcs/__init__.py Member.clonefrom).
-			m.CloneFrom = v.truthy() && m.Usable()
-		case "replicatefrom":
-			m.upstream, _ = v.text()
-			m.ReplicateFrom = ""
-			if nameProblem(m.upstream) == "" {
-				m.ReplicateFrom = safeName(m.upstream)
-			}
-		}
-	})
-	m.NoFailover, m.FailoverPriority = priority(noFailover, failoverPriority)
-	m.NoSync, m.SyncPriority = priority(noSync, syncPriority)
+	tag := tags.fields()
+	m.NoLoadBalance = tag["noloadbalance"].truthy()
+	m.NoStream = tag["nostream"].isTrue()
+	// Nothing can be cloned from a node without a connection URL (Patroni:
+	// dcs/__init__.py Member.clonefrom).
+	m.CloneFrom = tag["clonefrom"].truthy() && m.Usable()
+	m.upstream, _ = tag["replicatefrom"].text()
+	if nameProblem(m.upstream) == "" {
+		m.ReplicateFrom = safeName(m.upstream)
+	}
+	m.NoFailover, m.FailoverPriority = priority(tag["nofailover"], tag["failover_priority"])
+	m.NoSync, m.SyncPriority = priority(tag["nosync"], tag["sync_priority"])
 }
 
 // priority returns what a pair of tags such as nofailover and
@@ -60,9 +43,6 @@ func priority(excluded, rank value) (bool, int64) {
 
 // isPrintableValue tells whether all strings in v are printable.
 func isPrintableValue(v value) bool {
-	if s, ok := v.text(); ok {
-		return isPrintable(s)
-	}
 	// Control characters cannot stand in JSON as they are: only what is written
 	// as an escape can be one.
 	if !strings.ContainsRune(string(v), '\\') && isPrintable(string(v)) {

@@ -151,3 +151,5 @@ func describe(r rune, rest string) string {
 func isAlnum(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c)
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
