@@ -42,8 +42,11 @@ const (
 	// livenessEvery is the time between checks of liveness where systemd's
 	// watchdog does not say.
 	livenessEvery = 15 * time.Second
-	// minExtension is how far a start is put off at least. Each check of
-	// liveness puts it off anew.
+	// readyWithin is how long systemd waits for the first reconcile. Without
+	// etcd there is none, and systemctl start must not wait for ever.
+	readyWithin = 30 * time.Second
+	// minExtension is how much time a reload is given at least. Each check of
+	// liveness gives it anew.
 	minExtension = time.Minute
 )
 
@@ -118,7 +121,7 @@ func (n *Notifier) Run(stop context.Context, finished <-chan struct{}) {
 	defer status.Stop()
 	liveness := time.NewTicker(n.livenessEvery())
 	defer liveness.Stop()
-	ready, stopped := n.engine.Ready(), stop.Done()
+	ready, stopped, late := n.engine.Ready(), stop.Done(), time.After(readyWithin)
 	n.alive()
 	n.tell()
 	for {
@@ -127,7 +130,11 @@ func (n *Notifier) Run(stop context.Context, finished <-chan struct{}) {
 			return
 		case <-ready:
 			ready = nil
-			n.enter(phaseRunning)
+			n.started()
+		case <-late:
+			if len(n.stalled) == 0 {
+				n.started()
+			}
 		case <-stopped:
 			stopped = nil
 			n.enter(phaseStopping)
@@ -163,6 +170,13 @@ func (n *Notifier) enter(next phase) {
 	}
 }
 
+// started ends the start, unless it has ended.
+func (n *Notifier) started() {
+	if n.phase == phaseStarting {
+		n.phase = phaseRunning
+	}
+}
+
 // tell sends what systemd does not know yet.
 func (n *Notifier) tell() {
 	announcement, status := n.state()
@@ -189,7 +203,7 @@ func (n *Notifier) state() (announcement []string, status string) {
 	case phaseStopping:
 		return []string{"STOPPING=1", extend(n.stopWithin())}, "stopping: waiting for running commands"
 	default:
-		return []string{extend(n.extension())}, "starting: " + n.status()
+		return nil, "starting: " + n.status()
 	}
 }
 
@@ -213,8 +227,8 @@ func (n *Notifier) heartbeat() {
 	if n.watchdog > 0 {
 		lines = append(lines, "WATCHDOG=1")
 	}
-	if n.phase == phaseStarting || n.phase == phaseReloading {
-		lines = append(lines, extend(n.extension()))
+	if n.phase == phaseReloading {
+		lines = append(lines, extend(max(minExtension, 3*n.livenessEvery())))
 	}
 	if len(lines) > 0 {
 		n.post(lines...)
@@ -240,9 +254,6 @@ func (n *Notifier) alive() bool {
 	n.stalled = stalled
 	return len(stalled) == 0
 }
-
-// extension is how far each check of liveness puts a start off.
-func (n *Notifier) extension() time.Duration { return max(minExtension, 3*n.livenessEvery()) }
 
 func extend(d time.Duration) string {
 	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d/time.Microsecond)
