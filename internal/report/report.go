@@ -29,6 +29,9 @@ const (
 // String returns "ok", "warn" or "bad".
 func (l Level) String() string { return [...]string{"ok", "warn", "bad"}[l] }
 
+// MarshalText writes a level as a word.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
 // Remark is one fact and how much it matters.
 type Remark struct {
 	Text  string

@@ -49,7 +49,7 @@ func backendState(b *engine.BackendStatus) Remark {
 	case b.Err == nil:
 		return Remark{"not read yet", Warn}
 	}
-	return Remark{"away", Bad}
+	return Remark{"away", Warn}
 }
 
 // trouble says in one line what is wrong with a resource, "" if nothing is.

@@ -29,6 +29,7 @@ type View struct {
 	Resources []Resource `json:"resources"`
 	Backends  []Backend  `json:"backends"`
 	Clusters  []Cluster  `json:"clusters"`
+	Events    []Event    `json:"events"` // the newest first
 	Silent    [0]string  `json:"silent"` // once named resources that did not answer
 
 	Troubles []Remark `json:"-"` // of resources and backends
@@ -78,9 +79,9 @@ type History struct {
 // LastChange is the last replacement of a file. Diff is a diff, or says why
 // there is none.
 type LastChange struct {
-	At   *time.Time `json:"at"`
-	New  bool       `json:"new"`
-	Diff string     `json:"diff"`
+	At   time.Time `json:"at"`
+	New  bool      `json:"new"`
+	Diff string    `json:"diff"`
 }
 
 // Lines returns the diff, nil if there is none.
@@ -101,12 +102,14 @@ type Runs struct {
 	Last     *time.Time `json:"last"`
 	Seconds  float64    `json:"last_seconds"`
 	Failed   bool       `json:"last_failed"`
+	Output   string     `json:"last_output"` // of a failure, or why it is not shown
 
 	Total time.Duration `json:"-"`
 }
 
-// Add returns the runs with another one that ended at a time.
-func (r *Runs) Add(at time.Time, took time.Duration, err error) *Runs {
+// Add returns the runs with another one that ended at a time, and what it printed
+// if it failed.
+func (r *Runs) Add(at time.Time, took time.Duration, err error, output string) *Runs {
 	var sum Runs
 	if r != nil {
 		sum = *r
@@ -115,7 +118,7 @@ func (r *Runs) Add(at time.Time, took time.Duration, err error) *Runs {
 	if err != nil {
 		sum.Failures++
 	}
-	sum.Last, sum.Seconds, sum.Failed = TimeOrNil(at), took.Seconds(), err != nil
+	sum.Last, sum.Seconds, sum.Failed, sum.Output = timeOrNil(at), took.Seconds(), err != nil, output
 	sum.Total += took
 	return &sum
 }
@@ -183,6 +186,7 @@ func Clusters(keys map[string]map[string]string) []Cluster {
 type Observed struct {
 	Resources map[string]History
 	Backends  map[string]Received
+	Events    []Event // the newest first
 }
 
 // NewView returns the state of an engine, nil for what nobody observed.
@@ -190,15 +194,18 @@ func NewView(at time.Time, status engine.Status, clusters []Cluster, observed *O
 	reasons := NotReady(status)
 	v := &View{
 		At: at.UTC(), Ready: len(reasons) == 0, Reasons: append([]string{}, reasons...), Outdated: status.Outdated,
-		Resources: []Resource{}, Backends: []Backend{}, Clusters: append([]Cluster{}, clusters...),
+		Resources: []Resource{}, Backends: []Backend{}, Clusters: append([]Cluster{}, clusters...), Events: []Event{},
 		Troubles: Troubles(status), Starting: isStarting(status),
+	}
+	if observed != nil {
+		v.Events = append(v.Events, observed.Events...)
 	}
 	for _, r := range status.Resources {
 		v.Resources = append(v.Resources, newResource(&r, observed))
 	}
 	for _, name := range slices.Sorted(maps.Keys(status.Backends)) {
 		b := status.Backends[name]
-		shown := Backend{Name: name, Connected: b.Connected, Since: TimeOrNil(b.Since), LastHeard: TimeOrNil(b.LastHeard),
+		shown := Backend{Name: name, Connected: b.Connected, Since: timeOrNil(b.Since), LastHeard: timeOrNil(b.LastHeard),
 			Error: errorText(b.Err), Revision: revisionOf(b.Version), Received: Received{Resyncs: map[string]int{}}, Standing: backendState(&b)}
 		if observed != nil && observed.Backends[name].Resyncs != nil {
 			shown.Received = observed.Backends[name]
@@ -208,7 +215,7 @@ func NewView(at time.Time, status engine.Status, clusters []Cluster, observed *O
 	for i := range v.Clusters {
 		c := &v.Clusters[i]
 		if b := status.Backends[c.Backend]; b.Err != nil && !b.Connected {
-			c.AsOf = TimeOrNil(b.LastHeard)
+			c.AsOf = timeOrNil(b.LastHeard)
 		}
 	}
 	return v
@@ -217,7 +224,7 @@ func NewView(at time.Time, status engine.Status, clusters []Cluster, observed *O
 func newResource(r *engine.ResourceStatus, observed *Observed) Resource {
 	v := Resource{
 		Name: r.Name, File: r.File, Dest: r.Dest, Backend: r.Backend, Paths: []string{}, State: r.State.String(), Error: errorText(r.Err),
-		ReloadOwed: r.ReloadPending, LastSuccess: TimeOrNil(r.LastSuccess), NextAttempt: TimeOrNil(r.NextAttempt), Standing: State(r),
+		ReloadOwed: r.ReloadPending, LastSuccess: timeOrNil(r.LastSuccess), NextAttempt: timeOrNil(r.NextAttempt), Standing: State(r),
 	}
 	if d := r.Declared; d != nil {
 		v.Src, v.Prefix, v.Paths = d.Src, d.Prefix, append(v.Paths, d.Paths...)
@@ -274,8 +281,8 @@ func (v *View) WriteJSON(w io.Writer) error {
 	return encoder.Encode(v)
 }
 
-// TimeOrNil is nil for a time that never was.
-func TimeOrNil(t time.Time) *time.Time {
+// timeOrNil is nil for a time that never was.
+func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

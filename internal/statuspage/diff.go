@@ -17,16 +17,36 @@ const diffShown = 8 << 10
 func changeText(loopback bool) func(old, now []byte, public bool) string {
 	return func(old, now []byte, public bool) string {
 		hunks, ok := report.Diff(old, now)
-		switch {
-		case !ok:
+		if !ok {
 			return "not shown: the file is not text"
-		case !public:
-			return report.LineCount(hunks) + "; not shown: not every user of the host may read the file"
-		case !loopback:
-			return report.LineCount(hunks) + "; not shown: the page can be reached from other hosts"
+		}
+		if reason := secret(loopback, public); reason != "" {
+			return report.LineCount(hunks) + "; " + reason
 		}
 		return shorten(hunks)
 	}
+}
+
+// outputText returns what the page shows of the output of a command: it may
+// quote the file, so the same holds for it.
+func outputText(loopback bool) func(output string, public bool) string {
+	return func(output string, public bool) string {
+		if reason := secret(loopback, public); reason != "" && output != "" {
+			return reason
+		}
+		return output
+	}
+}
+
+// secret says why what a file holds is not shown, "" if it may be.
+func secret(loopback, public bool) string {
+	switch {
+	case !public:
+		return "not shown: not every user of the host may read the file"
+	case !loopback:
+		return "not shown: the page can be reached from other hosts"
+	}
+	return ""
 }
 
 // isDiff tells a diff from a reason why there is none.

@@ -16,20 +16,25 @@ import (
 type observer struct {
 	// changeText makes of what a file held and holds what the page shows.
 	changeText func(old, now []byte, public bool) string
+	// outputText makes of what a command printed what the page shows.
+	outputText func(output string, public bool) string
 	latency    prometheus.Histogram
 
 	mu        sync.Mutex
 	resources map[string]report.History
 	backends  map[string]report.Received
+	events    report.EventLog
 }
 
 // latencyBounds are in seconds. A reload needs at least a fork; past a minute
 // it hangs.
 var latencyBounds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-func newObserver(changeText func(old, now []byte, public bool) string) *observer {
+// newObserver returns the observer for a page that only this host can reach, or
+// others as well.
+func newObserver(loopback bool) *observer {
 	return &observer{
-		changeText: changeText,
+		changeText: changeText(loopback), outputText: outputText(loopback),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "change_to_reload_seconds",
 			Help: "From the arrival of a change to the end of the reload that told the proxy.", Buckets: latencyBounds}),
 		resources: make(map[string]report.History), backends: make(map[string]report.Received),
@@ -47,6 +52,7 @@ func (o *observer) observe(ev engine.Event) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.events.Add(ev)
 	if ev.Resource == "" {
 		o.received(ev)
 		return
@@ -54,13 +60,13 @@ func (o *observer) observe(ev engine.Event) {
 	h := o.resources[ev.Resource]
 	switch ev.Kind {
 	case engine.Rendered:
-		h.Renders = *h.Renders.Add(ev.Time, 0, ev.Err)
+		h.Renders = *h.Renders.Add(ev.Time, 0, ev.Err, "")
 	case engine.Checked:
-		h.Check = h.Check.Add(ev.Time, ev.Took, ev.Err)
+		h.Check = h.Check.Add(ev.Time, ev.Took, ev.Err, o.outputText(ev.Output, ev.Public))
 	case engine.Reloaded:
-		h.Reload = h.Reload.Add(ev.Time, ev.Took, ev.Err)
+		h.Reload = h.Reload.Add(ev.Time, ev.Took, ev.Err, o.outputText(ev.Output, ev.Public))
 	case engine.Installed:
-		h.LastChange = &report.LastChange{At: report.TimeOrNil(ev.Time), New: ev.New, Diff: diff}
+		h.LastChange = &report.LastChange{At: ev.Time.UTC(), New: ev.New, Diff: diff}
 	}
 	o.resources[ev.Resource] = h
 }
@@ -83,5 +89,5 @@ func (o *observer) received(ev engine.Event) {
 func (o *observer) observed() *report.Observed {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return &report.Observed{Resources: maps.Clone(o.resources), Backends: maps.Clone(o.backends)}
+	return &report.Observed{Resources: maps.Clone(o.resources), Backends: maps.Clone(o.backends), Events: o.events.Newest()}
 }

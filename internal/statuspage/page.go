@@ -28,7 +28,7 @@ const (
 	maxRefresh = 3600
 	// maxFull is how many clusters, and how many resources, one page shows with
 	// all that is known of them. Of more, those with trouble come first, and the
-	// others have a row each.
+	// others have a row each. It is also how many events are unfolded.
 	maxFull = 12
 )
 
@@ -41,11 +41,15 @@ type page struct {
 	Chosen   bool         // one cluster or resource, by the query
 	Headline report.Remark
 	Several  bool // backends
+	// ResourcesFirst says that something is wrong with a file.
+	ResourcesFirst bool
 
 	// Of the clusters, and the groups of Citus clusters, and of the resources.
 	ClusterCount                int
 	FullClusters, ClusterRows   []report.Description
 	FullResources, ResourceRows []report.Resource
+	// EventLists are the newest events and the others.
+	EventLists [][]report.Event
 }
 
 func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
@@ -53,17 +57,29 @@ func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 	p := page{View: m.view(), now: m.now(), Refresh: refresh(query), Toggle: toggle(query)}
 	p.Chosen = query.Get("cluster") != "" || query.Get("resource") != ""
 	p.Several = len(p.Backends) > 1
+	p.ResourcesFirst = slices.ContainsFunc(p.Resources, func(r report.Resource) bool { return r.Standing.Level > report.OK })
 
 	var clusters []report.Description
 	for _, c := range p.Clusters {
 		clusters = append(clusters, c.Describe(p.now)...)
 	}
 	p.ClusterCount, p.Headline = len(clusters), headline(p.View, clusters)
+	p.Troubles = slices.DeleteFunc(p.Troubles, func(r report.Remark) bool { return r == p.Headline })
 	p.FullClusters, p.ClusterRows = choose(clusters, func(c *report.Description) bool {
 		return c.Path == query.Get("cluster") && (!query.Has("backend") || query.Get("backend") == c.Backend)
 	}, func(c *report.Description) report.Level { return c.Level() })
 	p.FullResources, p.ResourceRows = choose(p.Resources, func(r *report.Resource) bool { return r.Name == query.Get("resource") },
 		func(r *report.Resource) report.Level { return r.Standing.Level })
+
+	if name := query.Get("resource"); name != "" {
+		p.Events = slices.DeleteFunc(p.Events, func(e report.Event) bool { return e.Resource != "" && e.Resource != name })
+	}
+	newest := min(len(p.Events), maxFull)
+	for _, list := range [][]report.Event{p.Events[:newest], p.Events[newest:]} {
+		if len(list) > 0 {
+			p.EventLists = append(p.EventLists, list)
+		}
+	}
 
 	var out bytes.Buffer
 	if err := pageTemplate.Execute(&out, &p); err != nil {
@@ -82,20 +98,19 @@ func choose[T any](all []T, isChosen func(*T) bool, level func(*T) report.Level)
 			full = append(full, all[i])
 		}
 	}
-	switch {
-	case len(full) > 0:
+	if len(full) > 0 {
 		return full, nil
-	case len(all) <= maxFull:
+	}
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b T) int { return int(level(&b) - level(&a)) })
+	if len(all) <= maxFull {
 		return all, nil
 	}
-	for i := range all {
-		if level(&all[i]) > report.OK && len(full) < maxFull {
-			full = append(full, all[i])
-		} else {
-			rows = append(rows, all[i])
-		}
+	troubled := 0
+	for troubled < maxFull && level(&all[troubled]) > report.OK {
+		troubled++
 	}
-	return full, rows
+	return all[:troubled], all[troubled:]
 }
 
 func serveStyle(w http.ResponseWriter, r *http.Request) {
@@ -145,7 +160,7 @@ func headline(v *report.View, clusters []report.Description) report.Remark {
 func (p *page) ResyncList(b report.Backend) string {
 	var list []string
 	for _, reason := range slices.Sorted(maps.Keys(b.Resyncs)) {
-		list = append(list, fmt.Sprintf("%d %s", b.Resyncs[reason], reason))
+		list = append(list, fmt.Sprintf("%s: %d", reason, b.Resyncs[reason]))
 	}
 	return strings.Join(list, ", ")
 }
@@ -179,6 +194,11 @@ func (p *page) Instant(at *time.Time) instant {
 	if at == nil {
 		return instant{}
 	}
+	return p.When(*at)
+}
+
+// When is Instant for a time that was.
+func (p *page) When(at time.Time) instant {
 	t := at.In(p.now.Location())
 	i := instant{Machine: t.Format(time.RFC3339), Words: t.Format("15:04:05"), Ago: report.Ago(t, p.now)}
 	if y, m, d := t.Date(); y != p.now.Year() || m != p.now.Month() || d != p.now.Day() {

@@ -93,15 +93,16 @@ func TestPage(t *testing.T) {
 	}
 	text, elements := readPage(t, newTestMonitor(told), "")
 	wantInOrder(t, text, "pc4patroni on proxy1", "12:00:00 UTC, 14 July 2026", "broken cannot be used: line 3: bad",
-		"broken cannot be used: line 3: bad", "held held: no primary", "owing reload pending",
-		"Clusters", "batman", "/service/batman", "db1|leader|db2|replica|db3|replica|24 MiB behind",
-		"db1|10.0.0.1:5432|leader|running|3", "db2|10.0.0.2:5432|replica|running|3|0", "db3|10.0.0.3:5432|replica|running|3|24 MiB",
-		"Resources|6", "broken|cannot be used", "line 3: bad",
+		"held held: no primary", "owing reload pending",
+		"Resources|6", "broken|cannot be used", "line 3: bad", "twice|cannot be used",
+		"held|held", "owing|reload pending",
 		"good|in sync|/etc/good", "Last in sync|11:59:58", "1.5 s ago", "Last change|10:30:00", "90 min ago",
 		"Last check|10:30:00|90 min ago|took 250 ms; 1 failed of 4", "Last reload|10:30:00|90 min ago|took 40 ms; none failed of 3",
 		"lines added: 1, removed: 1", "@@ -1,2 +1,2 @@", "-server <b>old</b>", `+server new\x1b[2J`,
-		"held|held", "owing|reload pending",
-		"Backend|", "etcd http://10.0.0.9:2379|connected", "Since|11:00:00", "Revision|42", "Changes received|7", "2 replaced",
+		"Clusters", "batman", "/service/batman", "db1|leader|db2|replica|db3|replica|24 MiB behind",
+		"db1|10.0.0.1:5432|leader|running|3", "db2|10.0.0.2:5432|replica|running|3|0", "db3|10.0.0.3:5432|replica|running|3|24 MiB",
+		"Events|9", "10:30:00|90 min ago|good|file replaced", "good|reloaded in 40 ms", "good|check failed: exit status 1",
+		"Backend|", "etcd http://10.0.0.9:2379|connected", "Since|11:00:00", "Revision|42", "Changes received|7", "replaced: 2",
 		"Version v1.2.3")
 	if strings.Count(text, "/service/batman") != 1 {
 		t.Error("a cluster of two resources is shown twice")
@@ -246,7 +247,28 @@ func TestClustersOfAnAbsentBackend(t *testing.T) {
 	away := map[string]engine.BackendStatus{"etcd a": {Err: errors.New("refused"), Since: noon.Add(-time.Minute), LastHeard: noon.Add(-2 * time.Minute)}}
 	text, _ := readPage(t, newTestMonitor(&toldEngine{status: engine.Status{Backends: away},
 		keys: []engine.Keys{{Resource: "a", Backend: "etcd a", Values: threeNodes("batman")}}}), "")
-	wantInOrder(t, text, "etcd a away since", "/service/batman", "as of 11:58:00: the backend is away", "Last heard|11:58:00")
+	wantInOrder(t, text, "etcd a away since", "/service/batman", "as of 11:58:00, 2 min ago: the backend is away", "Last heard|11:58:00")
+}
+
+// TestFailedCommand: the page says what failed, what it printed where that is no
+// secret, and when it is tried again.
+func TestFailedCommand(t *testing.T) {
+	for _, public := range []bool{true, false} {
+		text, _ := readPage(t, newTestMonitor(&toldEngine{
+			status: engine.Status{Backends: connected(), Resources: []engine.ResourceStatus{{Name: "a", Dest: "/etc/a", Checks: true, State: engine.Failed,
+				Err: errors.New("check failed: exit status 1"), NextAttempt: noon.Add(7 * time.Second)}}},
+			keys:   []engine.Keys{{Resource: "a", Values: threeNodes("batman")}},
+			events: []engine.Event{{Kind: engine.Checked, Resource: "a", Time: noon, Err: errors.New("exit status 1"), Output: "line 3: serverr\npassword x", Public: public}},
+		}), "")
+		printed := "line 3: serverr\npassword x"
+		if !public {
+			printed = "not shown: not every user of the host may read the file"
+		}
+		wantInOrder(t, text, "a failed: check failed", "check failed: exit status 1 (next attempt at 12:00:07)", "What the failed check printed:|"+printed, "/service/batman")
+		if !public && strings.Contains(text, "serverr") {
+			t.Error("the page quotes a file that is private")
+		}
+	}
 }
 
 // TestTwoStoresWithOnePath: two etcds may hold a cluster at the same path.
@@ -293,6 +315,7 @@ func TestStatusJSON(t *testing.T) {
 		Reasons, Silent   []string
 		Resources         []map[string]any
 		Backends          []map[string]any
+		Events            []map[string]any
 		Clusters          []struct {
 			Backend, Scope, Leader string
 			Members                []map[string]any
@@ -309,14 +332,18 @@ func TestStatusJSON(t *testing.T) {
 		"src": "", "backend": "", "prefix": "", "paths": []any{}, "change": nil,
 		"last_success": "2026-07-14T11:59:58.5Z",
 		"last_change":  map[string]any{"at": "2026-07-14T10:30:00Z", "new": false, "diff": "@@ -1,2 +1,2 @@\n a\n-server <b>old</b>\n+server new\x1b[2J\n"},
-		"check":        map[string]any{"runs": 4.0, "failures": 1.0, "last": "2026-07-14T10:30:00Z", "last_seconds": 0.25, "last_failed": false},
-		"reload":       map[string]any{"runs": 3.0, "failures": 0.0, "last": "2026-07-14T10:30:00Z", "last_seconds": 0.04, "last_failed": false},
+		"check":        map[string]any{"runs": 4.0, "failures": 1.0, "last": "2026-07-14T10:30:00Z", "last_seconds": 0.25, "last_failed": false, "last_output": ""},
+		"reload":       map[string]any{"runs": 3.0, "failures": 0.0, "last": "2026-07-14T10:30:00Z", "last_seconds": 0.04, "last_failed": false, "last_output": ""},
 	}
 	if diff := cmp.Diff(want, got.Resources[1]); diff != "" {
 		t.Errorf("resource (-want +got):\n%s", diff)
 	}
 	if len(got.Clusters) != 1 || got.Clusters[0].Scope != "batman" || got.Clusters[0].Leader != "db1" || len(got.Clusters[0].Members) != 3 {
 		t.Errorf("clusters: %+v", got.Clusters)
+	}
+	event := map[string]any{"at": "2026-07-14T10:30:00Z", "since": "2026-07-14T10:30:00Z", "count": 1.0, "resource": "good", "backend": "", "level": "ok", "text": "file replaced"}
+	if diff := cmp.Diff(event, got.Events[0]); diff != "" {
+		t.Errorf("the newest event (-want +got):\n%s", diff)
 	}
 	if len(got.Backends) != 1 || got.Backends[0]["connected"] != true {
 		t.Errorf("backends: %v", got.Backends)

@@ -74,7 +74,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 
 // New returns a server for requests to l, which listens on address.
 func New(address string, l net.Listener, log *slog.Logger) *Server {
-	return &Server{address, l, newObserver(changeText(isLoopback(l.Addr()))), log}
+	return &Server{address, l, newObserver(isLoopback(l.Addr())), log}
 }
 
 // Observe counts an event. It may be called by several goroutines.

@@ -47,7 +47,8 @@ var quiet = slog.New(slog.DiscardHandler)
 var noon = time.Date(2026, 7, 14, 12, 0, 0, 0, time.UTC)
 
 func newTestMonitor(told *toldEngine) *monitor {
-	seen := newObserver(func(_, now []byte, _ bool) string { return string(now) })
+	seen := newObserver(true)
+	seen.changeText = func(_, now []byte, _ bool) string { return string(now) }
 	for _, ev := range told.events {
 		seen.observe(ev)
 	}

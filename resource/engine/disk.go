@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"pc4patroni/resource/install"
 )
@@ -136,7 +137,7 @@ func (r *resourceState) replacement(have install.State, want install.Want) *Even
 	if r.unit.engine.observe == nil {
 		return nil
 	}
-	ev := &Event{Kind: Installed, Resource: r.Name, Backend: r.Backend, New: !have.Exists}
+	ev := &Event{Kind: Installed, Resource: r.Name, Backend: r.Backend, Time: time.Now(), New: !have.Exists}
 	if have.Size > diffable || len(want.Data) > diffable {
 		return ev
 	}
@@ -175,6 +176,12 @@ func (u *unit) finishInstall(r *resourceState) {
 		u.engine.emit(ev)
 	}
 	r.installed = nil
+}
+
+// tellsPublic tells whether every user of the host may read the file as it is
+// and as it will be, so that what a command says of it is no secret.
+func (r *resourceState) tellsPublic() bool {
+	return (r.Mode == install.Keep || r.Mode&0o004 != 0) && isPublic(r.target)
 }
 
 // isPublic tells whether every user of the host may read the file at path.

@@ -33,20 +33,29 @@ type Event struct {
 	Latency time.Duration
 	Reason  string // Resynced: a Resync constant of package backends
 	Count   int    // Received: the number of changes
+	// Change says in words why the file was replaced, as far as that is known;
+	// Installed.
+	Change string
+	// Output is what a command printed that failed; Checked, Reloaded.
+	Output string
+	// Public says that every user of the host could read the files that Before,
+	// After and Output may tell of.
+	Public bool
 
 	// Installed, once the reload has been done, so that nothing waits for
 	// whoever makes a diff. Before and After are the contents, nil where one of
-	// them is above 256 KiB; Public says that every user of the host could read
-	// both; New that there was no file.
+	// them is above 256 KiB; New says that there was no file. Time is when that
+	// was, not when it is told.
 	New           bool
 	Before, After []byte
-	Public        bool
 }
 
 func (e *Engine) emit(ev Event) {
 	if e.observe == nil {
 		return
 	}
-	ev.Time = time.Now()
+	if ev.Time.IsZero() {
+		ev.Time = time.Now()
+	}
 	e.observe(ev)
 }

@@ -98,6 +98,38 @@ func TestInstalledIsPublic(t *testing.T) {
 	}
 }
 
+// What a check printed may quote the file, so it is as private as the file is or
+// will be.
+func TestOutputIsPublic(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		old  os.FileMode
+		mode string
+		want bool
+	}{
+		{name: "readable before and after", old: 0o644, want: true},
+		{name: "private", old: 0o640},
+		{name: "becomes private", old: 0o644, mode: `mode = "0640"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+c.mode+`
+check_cmd = "echo said; false"`)
+			openUp(t, s.out(""))
+			s.write("out/a.conf", "old")
+			if err := os.Chmod(s.out("a.conf"), c.old); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(s.out(""), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			s.once()
+			if got := s.events.of(Checked, "a"); len(got) != 1 || got[0].Output != "said" || got[0].Public != c.want {
+				t.Errorf("got %+v, want public %v", got, c.want)
+			}
+		})
+	}
+}
+
 // openUp lets everybody pass through the folders above a path that belong to
 // the test.
 func openUp(t *testing.T, path string) {

@@ -184,11 +184,13 @@ func (r *resourceState) install(stop, kill context.Context, j job, have install.
 	r.partial, r.unsynced = false, true
 	r.set(func(s *ResourceStatus) { s.ReloadPending = u.reloads() })
 	r.warn(result)
+	why := r.because(have, hash)
 	if event != nil {
+		event.Change = why
 		r.installed = append(r.installed, *event)
 	}
 	attrs := []any{"resource", r.Name, "dest", r.Dest, "bytes", len(want.Data)}
-	if why := r.because(have, hash); why != "" {
+	if why != "" {
 		attrs = append(attrs, "change", why)
 	}
 	if took > 0 {
@@ -233,7 +235,7 @@ func (r *resourceState) check(stop, kill context.Context, j job, path string) (t
 	if errors.Is(err, errStopping) {
 		return 0, err
 	}
-	u.engine.emit(Event{Kind: Checked, Resource: r.Name, Backend: r.Backend, Took: took, Err: err})
+	u.engine.emit(Event{Kind: Checked, Resource: r.Name, Backend: r.Backend, Took: took, Err: err, Output: outputOf(err), Public: err != nil && r.tellsPublic()})
 	if err != nil {
 		return took, fmt.Errorf("check failed: %w", err)
 	}

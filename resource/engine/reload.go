@@ -92,8 +92,9 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 	if err == nil && !u.changedAt.IsZero() {
 		latency = time.Since(u.changedAt)
 	}
+	secret := err != nil && slices.ContainsFunc(u.resources, func(r *resourceState) bool { return !r.tellsPublic() })
 	for i, r := range pending {
-		ev := Event{Kind: Reloaded, Resource: r.Name, Backend: r.Backend, Took: took, Err: err}
+		ev := Event{Kind: Reloaded, Resource: r.Name, Backend: r.Backend, Took: took, Err: err, Output: outputOf(err), Public: !secret}
 		if i == 0 {
 			ev.Latency = latency
 		}
