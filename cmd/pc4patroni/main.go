@@ -105,6 +105,8 @@ func (p *program) run() error {
 			return err
 		case config.Check:
 			return p.check(stop)
+		case config.Sample:
+			return p.sample()
 		case config.Show:
 			return p.show(stop)
 		case config.Dump:

@@ -27,6 +27,7 @@ const (
 	Check
 	Show
 	Dump
+	Sample
 	Version
 )
 
@@ -35,6 +36,7 @@ const (
 type Settings struct {
 	Mode     Mode
 	DumpFile string // of Dump; "-" is standard output
+	Sample   string // of Sample: which one; empty lists them
 	ExitCode bool   // of OneTime with Noop
 	Output   string // of Show: "table" or "json"
 
@@ -91,6 +93,9 @@ type Backend struct {
 
 // PrefixTyped tells whether the prefix came from the command line.
 func (s *Settings) PrefixTyped() bool { return s.Prefix != "" && s.source("prefix") == fromFlag }
+
+// ConfDirTyped tells whether the command line named the configuration directory.
+func (s *Settings) ConfDirTyped() bool { return s.source("confdir") == fromFlag }
 
 // KeepFixed puts back the settings that a running daemon cannot change, and
 // returns the names of those that differ.

@@ -21,6 +21,7 @@ type commandLine struct {
 
 // parseFlags reads the command line.
 func (inv Invocation) parseFlags() (*commandLine, error) {
+	inv.Args = nameSample(inv.Args)
 	line := &commandLine{}
 	set := flag.NewFlagSet(inv.Name, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -56,6 +57,18 @@ func (inv Invocation) parseFlags() (*commandLine, error) {
 		return nil, usagef("flag -%s needs a value", name)
 	}
 	return nil, usagef("unknown flag -%s%s", name, hintFlag(name))
+}
+
+// nameSample gives a -sample that no name follows an empty one, which asks for
+// the list.
+func nameSample(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if (arg == "-sample" || arg == "--sample") && (i+1 == len(args) || strings.HasPrefix(args[i+1], "-")) {
+			args[i] = arg + "="
+		}
+	}
+	return args
 }
 
 // badFlag matches what the flag package refuses without a look for a name.

@@ -59,6 +59,9 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 		return named, nil, nil
 	case len(badVariables) > 0:
 		return nil, nil, errors.Join(badVariables...)
+	case named.source("sample") == fromFlag: // asks for no configuration
+		_, err := named.resolve()
+		return named, nil, err
 	}
 
 	s := inv.defaults()
@@ -95,6 +98,9 @@ func (inv Invocation) defaults() *Settings {
 	}
 	return s
 }
+
+// DefaultConfDir is where the configuration is read without -confdir.
+func (inv Invocation) DefaultConfDir() string { return inv.defaultOf(optionByKey("confdir")) }
 
 func (inv Invocation) defaultOf(o *option) string {
 	if inv.CalledConfd() {

@@ -47,7 +47,7 @@ func (s *Settings) mode() (Mode, error) {
 		set  bool
 	}{
 		{OneTime, "onetime", s.oneTime}, {OneTime, "noop", s.Noop}, {Check, "check", s.check}, {Show, "show", s.show},
-		{Dump, "dump", s.DumpFile != ""},
+		{Dump, "dump", s.DumpFile != ""}, {Sample, "sample", true},
 	} {
 		switch {
 		case !asked.set || !typed(asked.flag):
