@@ -3,6 +3,7 @@ package config
 import (
 	"flag"
 	"fmt"
+	"slices"
 )
 
 // confdName is the name by which the program is confd for etcd and files: it
@@ -99,10 +100,11 @@ func (line *commandLine) defineConfd(set *flag.FlagSet) {
 // putSubcommand tells whether the argument is a subcommand of abtreece/confd
 // that names a backend of ours, and takes it.
 func (line *commandLine) putSubcommand(arg string) bool {
-	if checkBackendKind(arg) != nil {
+	backend := optionByKey("backend")
+	if !slices.Contains(backend.words, arg) {
 		return false
 	}
-	line.assigned = assign(line.assigned, optionByKey("backend"), arg, nil)
+	line.assigned = assign(line.assigned, backend, arg, nil)
 	line.subcommand = true
 	return true
 }

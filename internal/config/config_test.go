@@ -346,7 +346,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-wait", "inf"}, `flag -wait must be a number of seconds, or a duration such as 1m30s, not "inf"`},
 		{[]string{"-dial-timeout", "0"}, `flag -dial-timeout must be at least 10ms, not 0s`},
 		{[]string{"-backend", "consul"}, `flag -backend cannot be "consul": only etcd (API v3) and file are supported`},
-		{[]string{"-backend", "etdc"}, `flag -backend must be etcd or file, not "etdc" (did you mean "etcd"?)`},
+		{[]string{"-backend", "etdc"}, `flag -backend must be etcd, etcdv3 or file, not "etdc" (did you mean "etcd"?)`},
 		{[]string{"-auth-token", "x"}, `flag -auth-token has no effect: it belongs to a backend other than etcd and file`},
 		{[]string{"-debug"}, `flag -debug has no effect: set log-level to debug`},
 		{[]string{"-dryrun"}, `unknown flag -dryrun (did you mean "-noop"?)`},

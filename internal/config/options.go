@@ -31,6 +31,8 @@ type option struct {
 	// check judges a text, or each element of a list. Its error continues a
 	// sentence that names the option, and never holds the value of a secret.
 	check func(text string) error
+	// words are the values, where there are only these.
+	words []string
 	// lowest is the shortest time allowed.
 	lowest time.Duration
 
@@ -80,7 +82,7 @@ var options = []option{
 		at:   func(s *Settings) any { return &s.show }},
 	{name: "o", group: groupModes, arg: "FORMAT", def: "table", where: commandLineOnly,
 		help: "with -show and -check: table or json",
-		at:   func(s *Settings) any { return &s.Output }, check: oneOf("table", "json")},
+		at:   func(s *Settings) any { return &s.Output }, words: []string{"table", "json"}},
 	{name: "dump", group: groupModes, arg: "FILE", where: commandLineOnly,
 		help: "write the keys to FILE (- is stdout); -file reads it",
 		at:   func(s *Settings) any { return &s.DumpFile }},
@@ -115,7 +117,7 @@ var options = []option{
 
 	{name: "backend", group: groupBackend, arg: "KIND", def: "etcd", forBackend: true,
 		help: "the store: etcd (the same as etcdv3) or file",
-		at:   func(s *Settings) any { return &s.Backend.Kind }, check: checkBackendKind},
+		at:   func(s *Settings) any { return &s.Backend.Kind }, check: checkBackendKind, words: []string{"etcd", "etcdv3", "file"}},
 	{name: "node", group: groupBackend, arg: "URL", def: "http://127.0.0.1:2379", forBackend: true, keys: []string{"nodes", "etcd-nodes"},
 		help: "an etcd node; may be repeated, or a comma list",
 		at:   func(s *Settings) any { return &s.Backend.Nodes }, check: checkNode},
@@ -127,7 +129,7 @@ var options = []option{
 		at:   func(s *Settings) any { return &s.Backend.SRVRecord }},
 	{name: "scheme", group: groupBackend, arg: "SCHEME", forBackend: true, keys: []string{"etcd-scheme"},
 		help: "for nodes without one: http or https",
-		at:   func(s *Settings) any { return &s.Backend.Scheme }, check: oneOf("http", "https")},
+		at:   func(s *Settings) any { return &s.Backend.Scheme }, words: []string{"http", "https"}},
 	{name: "file", group: groupBackend, arg: "FILE", forBackend: true, keys: []string{"files"},
 		help: "read keys from a snapshot; may be repeated",
 		at:   func(s *Settings) any { return &s.Backend.Files }},
@@ -179,8 +181,8 @@ var options = []option{
 
 	{name: "log-level", group: groupLog, arg: "LEVEL", def: "info",
 		help: "debug, info, warn or error",
-		at:   func(s *Settings) any { return &s.LogLevel }},
+		at:   func(s *Settings) any { return &s.LogLevel }, words: []string{"debug", "info", "warn", "error"}},
 	{name: "log-format", group: groupLog, arg: "FORMAT", def: "text",
 		help: "text or json",
-		at:   func(s *Settings) any { return &s.LogFormat }, check: oneOf("text", "json")},
+		at:   func(s *Settings) any { return &s.LogFormat }, words: []string{"text", "json"}},
 }

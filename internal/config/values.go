@@ -54,7 +54,9 @@ func (o *option) set(s *Settings, text string) (err error) {
 	}
 	switch at := o.at(s).(type) {
 	case *string:
-		*at = text
+		if *at = text; o.words != nil && !slices.Contains(o.words, text) {
+			err = o.notAWord(text)
+		}
 	case *Secret:
 		*at = Secret(text)
 	case *[]string:
@@ -68,7 +70,10 @@ func (o *option) set(s *Settings, text string) (err error) {
 			err = fmt.Errorf("must be at least %s, not %s", o.lowest, *at)
 		}
 	case *slog.Level:
-		*at, err = parseLevel(text)
+		var ok bool
+		if *at, ok = levels[strings.ToLower(text)]; !ok {
+			err = o.notAWord(text)
+		}
 	}
 	return err
 }
@@ -84,14 +89,18 @@ func elements(text string) (found []string) {
 	return found
 }
 
-// oneOf returns a check that takes these words.
-func oneOf(words ...string) func(string) error {
-	return func(text string) error {
-		if !slices.Contains(words, text) {
-			return fmt.Errorf("must be %s, not %q%s", strings.Join(words, " or "), text, nearest.Hint(text, slices.Values(words)))
-		}
-		return nil
-	}
+// notAWord says which words the option takes.
+func (o *option) notAWord(text string) error {
+	last := len(o.words) - 1
+	return fmt.Errorf("must be %s or %s, not %q%s",
+		strings.Join(o.words[:last], ", "), o.words[last], text, nearest.Hint(text, slices.Values(o.words)))
+}
+
+// levels are the log levels by name, those of confd too; panic and fatal are
+// what this program calls an error.
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	"warning": slog.LevelWarn, "fatal": slog.LevelError, "panic": slog.LevelError,
 }
 
 // checkNode accepts what etcd's client can connect to: HOST or HOST:PORT, with
@@ -129,15 +138,10 @@ var otherBackends = []string{
 }
 
 func checkBackendKind(text string) error {
-	kinds := []string{"etcd", "etcdv3", "file"}
-	switch {
-	case slices.Contains(kinds, text):
-		return nil
-	case slices.Contains(otherBackends, text):
+	if slices.Contains(otherBackends, text) {
 		return fmt.Errorf("cannot be %q: only etcd (API v3) and file are supported", text)
-	default:
-		return fmt.Errorf("must be etcd or file, not %q%s", text, nearest.Hint(text, slices.Values(kinds)))
 	}
+	return nil
 }
 
 func checkListen(text string) error {
@@ -152,21 +156,4 @@ func checkListen(text string) error {
 		return fmt.Errorf("must end with a port number, such as 127.0.0.1:9547, not %q", text)
 	}
 	return nil
-}
-
-// parseLevel knows the names of confd's levels too; panic and fatal are what
-// this program calls an error.
-func parseLevel(text string) (slog.Level, error) {
-	switch strings.ToLower(text) {
-	case "debug":
-		return slog.LevelDebug, nil
-	case "info":
-		return slog.LevelInfo, nil
-	case "warn", "warning":
-		return slog.LevelWarn, nil
-	case "error", "fatal", "panic":
-		return slog.LevelError, nil
-	}
-	return 0, fmt.Errorf("must be debug, info, warn or error, not %q%s",
-		text, nearest.Hint(text, slices.Values([]string{"debug", "info", "warn", "error"})))
 }
