@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -122,14 +121,14 @@ func TestUnitsAgree(t *testing.T) {
 	}
 }
 
-// TestManPageLint has mandoc judge the man page.
+// TestManPageLint has mandoc judge the man pages.
 func TestManPageLint(t *testing.T) {
 	proctest.Need(t, "mandoc")
-	page := filepath.Join(proctest.Repository(t), "packaging", "pc4patroni.8")
-	if out, err := exec.Command("mandoc", "-T", "lint", "-W", "warning", page).CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("mandoc -T lint: %v\n%s", err, out)
+	pages, err := filepath.Glob(filepath.Join(proctest.Repository(t), "packaging", "*.[58]"))
+	if err != nil || len(pages) != 2 {
+		t.Fatalf("man pages %q, %v", pages, err)
 	}
-	if _, err := os.Stat(page); err != nil {
-		t.Error(err)
+	if out, err := exec.Command("mandoc", append([]string{"-T", "lint", "-W", "warning"}, pages...)...).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("mandoc -T lint: %v\n%s", err, out)
 	}
 }
