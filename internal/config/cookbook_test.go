@@ -19,14 +19,13 @@ const (
 // What a page of the cookbook can name that must exist.
 var (
 	fileOfRepository = regexp.MustCompile(`(?:conf\.d|templates|packaging|sample)/[\w.-]*[\w]`)
-	linkTo           = regexp.MustCompile(`\]\(([^):#]+)?(?:#([\w-]+))?\)`)
 	sampleByName     = regexp.MustCompile("`([\\w-]+\\.toml)`")
 	commandOfOurs    = regexp.MustCompile("(?m)(?:^[#$] |`)pc4patroni((?: [^|`;&\n]+)?)")
 	flagOfOurs       = regexp.MustCompile(`(?:^| )-{1,2}([a-z][a-z-]*)`)
 	flagByItself     = regexp.MustCompile("`-([a-z][a-z-]+)(?: [^`]*)?`")
 )
 
-// TestCookbook finds files, flags, links and samples that the cookbook names
+// TestCookbook finds files, flags and samples that the cookbook names
 // and that are not there, and samples that it does not name.
 func TestCookbook(t *testing.T) {
 	pages, err := filepath.Glob(cookbookDir + "/*.md")
@@ -52,9 +51,6 @@ func TestCookbook(t *testing.T) {
 				t.Errorf("%s names the sample %s, which is not there", name, match[1])
 			}
 			named[match[1]] = true
-		}
-		for _, match := range linkTo.FindAllStringSubmatch(text, -1) {
-			checkLink(t, page, match[1], match[2])
 		}
 		for _, match := range commandOfOurs.FindAllStringSubmatch(text, -1) {
 			for _, flag := range flagOfOurs.FindAllStringSubmatch(match[1], -1) {
@@ -103,30 +99,6 @@ func checkFlag(t *testing.T, page, name string) {
 	if !known && name != "help" {
 		t.Errorf("%s names the flag -%s, which is not there", page, name)
 	}
-}
-
-// checkLink wants the file of a link, and the heading in it.
-func checkLink(t *testing.T, page, file, anchor string) {
-	t.Helper()
-	target := page
-	if file != "" {
-		target = filepath.Join(filepath.Dir(page), file)
-	}
-	if _, err := os.Stat(target); err != nil {
-		t.Errorf("%s links to %s, which is not there", filepath.Base(page), file)
-		return
-	}
-	if anchor == "" {
-		return
-	}
-	for line := range strings.Lines(readText(t, target)) {
-		if heading, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && line[0] == '#' {
-			if strings.ReplaceAll(strings.ToLower(strings.TrimSpace(heading)), " ", "-") == anchor {
-				return
-			}
-		}
-	}
-	t.Errorf("%s links to %s#%s, and there is no such heading", filepath.Base(page), file, anchor)
 }
 
 func readText(t *testing.T, file string) string {
