@@ -27,7 +27,6 @@ type Event struct {
 type EventLog struct {
 	events []Event
 	down   map[string]time.Time // backends that are away, and since when
-	held   map[string]bool      // resources whose template could not be rendered
 }
 
 // Newest returns the events, the newest first.
@@ -72,19 +71,14 @@ func (l *EventLog) Add(ev engine.Event) {
 // words says what happened, "" if that is of no interest.
 func (l *EventLog) words(ev engine.Event) (Level, string) {
 	if l.down == nil {
-		l.down, l.held = make(map[string]time.Time), make(map[string]bool)
+		l.down = make(map[string]time.Time)
 	}
 	switch ev.Kind {
-	case engine.Rendered:
-		was := l.held[ev.Resource]
-		l.held[ev.Resource] = ev.Err != nil
-		if ev.Err != nil && !was {
-			return Warn, "cannot be rendered: " + ev.Err.Error()
+	case engine.Failing:
+		if ev.Held {
+			return Warn, "held: " + ev.Err.Error()
 		}
-	case engine.Checked:
-		if ev.Err != nil {
-			return Bad, "check failed: " + ev.Err.Error()
-		}
+		return Bad, ev.Err.Error()
 	case engine.Installed:
 		switch {
 		case ev.New && ev.Change == "":

@@ -51,6 +51,7 @@ func exampleEvents(changed time.Time) []engine.Event {
 		{Kind: engine.Rendered, Resource: "held", Err: errors.New("no primary")},
 		{Kind: engine.Rendered, Resource: "good", Err: errors.New("no primary")},
 		{Kind: engine.Checked, Resource: "good", Took: 1250 * time.Millisecond, Err: errors.New("exit status 1")},
+		{Kind: engine.Failing, Resource: "good", Err: errors.New("check failed: exit status 1")},
 		{Kind: engine.Reloaded, Resource: "good", Took: 130 * time.Millisecond, Latency: 50 * time.Millisecond},
 		{Kind: engine.Reloaded, Resource: "good", Took: 130 * time.Millisecond, Latency: 450 * time.Millisecond},
 		{Kind: engine.Reloaded, Resource: "good", Took: 40 * time.Millisecond, Latency: time.Second, Time: changed},

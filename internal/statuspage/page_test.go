@@ -101,7 +101,7 @@ func TestPage(t *testing.T) {
 		"lines added: 1, removed: 1", "@@ -1,2 +1,2 @@", "-server <b>old</b>", `+server new\x1b[2J`,
 		"Clusters", "batman", "/service/batman", "db1|leader|db2|replica|db3|replica|24 MiB behind",
 		"db1|10.0.0.1:5432|leader|running|3", "db2|10.0.0.2:5432|replica|running|3|0", "db3|10.0.0.3:5432|replica|running|3|24 MiB",
-		"Events|9", "10:30:00|90 min ago|good|file replaced", "good|reloaded in 40 ms", "good|check failed: exit status 1",
+		"Events|7", "10:30:00|90 min ago|good|file replaced", "good|reloaded in 40 ms", "good|check failed: exit status 1",
 		"Backend|", "etcd http://10.0.0.9:2379|connected", "Since|11:00:00", "Revision|42", "Changes received|7", "replaced: 2",
 		"Version v1.2.3")
 	if strings.Count(text, "/service/batman") != 1 {

@@ -162,8 +162,10 @@ const contentPolicy = "default-src 'none'; style-src 'self'; img-src data:; base
 func newHandler(m *monitor, listen string, addr net.Addr) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.metrics())
-	mux.HandleFunc("GET /healthz", m.serveHealth)
-	mux.HandleFunc("GET /readyz", m.serveReadiness)
+	for _, method := range []string{"GET", "OPTIONS"} { // HAProxy checks with OPTIONS
+		mux.HandleFunc(method+" /healthz", m.serveHealth)
+		mux.HandleFunc(method+" /readyz", m.serveReadiness)
+	}
 	mux.HandleFunc("GET /status.json", m.serveJSON)
 	mux.HandleFunc("GET /style.css", serveStyle)
 	mux.HandleFunc("GET /{$}", m.servePage)

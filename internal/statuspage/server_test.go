@@ -341,19 +341,27 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// TestHTTP10 asks as the default checks of HAProxy and Nagios do.
-func TestHTTP10(t *testing.T) {
-	conn, err := net.Dial("tcp", serve(t, &toldEngine{status: engine.Status{Backends: connected()}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "GET /readyz HTTP/1.0\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	answer, err := io.ReadAll(conn)
-	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.0 200 ") {
-		t.Errorf("got %q, %v", answer, err)
+// TestDefaultChecks asks as the default checks of HAProxy and Nagios do.
+func TestDefaultChecks(t *testing.T) {
+	address := serve(t, &toldEngine{status: engine.Status{Backends: connected()}})
+	for _, request := range []string{
+		"OPTIONS /healthz HTTP/1.0\r\n\r\n",
+		"OPTIONS /readyz HTTP/1.0\r\n\r\n",
+		"GET /healthz HTTP/1.0\r\nUser-Agent: check_http/v2.3.3 (nagios-plugins 2.3.3)\r\nConnection: close\r\n\r\n",
+		"HEAD /readyz HTTP/1.0\r\n\r\n",
+	} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.0 200 ") {
+			t.Errorf("%q is answered with %q, %v", request, answer, err)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	Checked                      // check_cmd has ended
 	Installed                    // the file was replaced
 	Reloaded                     // reload_cmd has ended
+	Failing                      // a resource is held or failed
 	Recovered                    // a resource that was held or failed is fine again
 	Resynced                     // a path was read in full after the first time
 	Received                     // changes came from a backend
@@ -27,7 +28,8 @@ type Event struct {
 	Backend  string
 
 	Took time.Duration // Checked, Reloaded
-	Err  error         // Rendered, Checked, Reloaded, BackendDown
+	Err  error         // Rendered, Checked, Failing, Reloaded, BackendDown
+	Held bool          // Failing: it waits for the cluster
 	// Latency is the time from the arrival of the oldest change that a reload
 	// covers; Reloaded, once for each reload that a change caused.
 	Latency time.Duration

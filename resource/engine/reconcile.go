@@ -319,6 +319,9 @@ func (r *resourceState) failed(err error) {
 	r.set(func(s *ResourceStatus) { s.State, s.Err, s.Change, s.NextAttempt = state, err, nil, r.retryAt })
 	again := r.reported == err.Error() && outputOf(err) == ""
 	r.reported = err.Error()
+	if !again {
+		r.unit.engine.emit(Event{Kind: Failing, Resource: r.Name, Backend: r.Backend, Err: err, Held: state == Held})
+	}
 	log := r.unit.log
 	attrs := []any{"resource", r.Name, "dest", r.Dest, "err", err}
 	if output := outputOf(err); output != "" {
