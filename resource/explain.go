@@ -26,38 +26,37 @@ var (
 	missingField  = regexp.MustCompile(`can't evaluate field (\w+) in type \*?([\w.]+)$`)
 )
 
-// explain turns an error of text/template into one that names the file below
-// the folder of templates and the line, without the words that only repeat
-// the call, and that suggests a function where one is unknown.
+// explain turns an error of text/template into one that names the file and the
+// line, drops the words that only repeat the call, and suggests a function where
+// one is unknown.
 func explain(dir string, err error, functions map[string]any) error {
 	m := templatePosition.FindStringSubmatch(err.Error())
 	if m == nil {
 		return fmt.Errorf("template %s: %w", dir, err)
 	}
-	file, line, rest := m[1], m[2], m[3]
-	if m := executing.FindStringSubmatch(rest); m != nil {
-		at, why := m[1], errorCalling.ReplaceAllString(m[2], "")
-		if nested := templatePosition.FindStringSubmatch(why); nested != nil {
-			// An included template: what failed is there.
-			return &templateError{text: fmt.Sprintf("%s: line %s: %v", filepath.Join(dir, file), line, explain(dir, errors.New(why), functions)), mistake: isMistake(err), err: err}
+	why := m[3]
+	if m := executing.FindStringSubmatch(why); m != nil {
+		why = errorCalling.ReplaceAllString(m[2], "")
+		if field := missingField.FindStringSubmatch(why); field != nil {
+			why = explainField(field[1], field[2])
 		}
-		if m := missingField.FindStringSubmatch(why); m != nil {
-			why = explainField(m[1], m[2])
-		}
-		return &templateError{fmt.Sprintf("%s: line %s: at %s: %s", filepath.Join(dir, file), line, at, why), isMistake(err), err}
-	}
-	if m := undefinedName.FindStringSubmatch(rest); m != nil {
-		if reason, known := funcs.LeftOut(m[1]); known {
-			rest += ": " + reason
+		if templatePosition.MatchString(why) { // an included template: what failed is there
+			why = explain(dir, errors.New(why), functions).Error()
 		} else {
-			rest += nearest.Hint(m[1], slices.Values(slices.Sorted(maps.Keys(functions))))
+			why = fmt.Sprintf("at %s: %s", m[1], why)
+		}
+	} else if m := undefinedName.FindStringSubmatch(why); m != nil {
+		if reason, known := funcs.LeftOut(m[1]); known {
+			why += ": " + reason
+		} else {
+			why += nearest.Hint(m[1], slices.Values(slices.Sorted(maps.Keys(functions))))
 		}
 	}
-	return &templateError{fmt.Sprintf("%s: line %s: %s", filepath.Join(dir, file), line, rest), isMistake(err), err}
+	return &templateError{fmt.Sprintf("%s: line %s: %s", filepath.Join(dir, m[1]), m[2], why), isMistake(err), err}
 }
 
 // fields are the types of the cluster model by the names that text/template
-// prints, with the word for them in the documentation.
+// prints, with the words that the documentation has for them.
 var fields = map[string]struct {
 	word string
 	of   reflect.Type
@@ -66,7 +65,7 @@ var fields = map[string]struct {
 	"patroni.Cluster": {"cluster", reflect.TypeFor[*patroni.Cluster]()},
 }
 
-// explainField says that a value has no such field, and which one was meant.
+// explainField says that a value has no such field, and which one may be meant.
 func explainField(field, typeName string) string {
 	t, ok := fields[typeName]
 	if !ok {
@@ -88,9 +87,9 @@ func explainField(field, typeName string) string {
 	return text
 }
 
-// isMistake tells whether an error can be mended in the template only. What a
-// function answers depends on the keys, and so does whether there is a value
-// whose field is wanted; anything else that stops an execution does not.
+// isMistake tells whether only an edit of the template can mend an error. What
+// a function returns depends on the keys, and so does whether a value is nil;
+// nothing else that stops an execution does.
 func isMistake(err error) bool {
 	exec, ok := errors.AsType[template.ExecError](err)
 	if !ok {
@@ -102,7 +101,7 @@ func isMistake(err error) bool {
 	return !strings.Contains(exec.Err.Error(), "nil pointer evaluating")
 }
 
-// templateError is an error of text/template in our words.
+// templateError is an error of text/template, reworded.
 type templateError struct {
 	text    string
 	mistake bool
@@ -113,5 +112,5 @@ func (e *templateError) Error() string { return e.text }
 
 func (e *templateError) Unwrap() error { return e.err }
 
-// Is makes the error one that wraps ErrMistake, if it is one.
+// Is has a mistake count as ErrMistake.
 func (e *templateError) Is(target error) bool { return target == ErrMistake && e.mistake }

@@ -19,7 +19,7 @@ func selects(selected, key string) bool {
 
 // keys returns the prefix, the keys below the store's root, and the paths to
 // read. Without prefix and keys, or with an empty list of keys, nothing is
-// read, as in confd: nobody loads a whole store unawares.
+// read, as in confd: nobody should load a whole store by accident.
 func (r *fileReader) keys() (prefix string, keys, paths []string) {
 	prefix = r.decl.Prefix
 	if r.opts.Prefix != "" {
@@ -90,4 +90,31 @@ func (res *Resource) KeyOf(path string) string {
 		}
 	}
 	return path
+}
+
+// SameKeys tells whether both see the same keys of the same backend.
+func (res *Resource) SameKeys(other *Resource) bool {
+	return res.Backend == other.Backend && res.Prefix == other.Prefix &&
+		slices.Equal(res.Keys, other.Keys) && slices.Equal(res.Paths, other.Paths)
+}
+
+// Relative returns a key of the backend as the template sees it, and whether it
+// sees it at all. A key keeps its own name: one with an empty, "." or ".."
+// segment must not pass for another.
+func (res *Resource) Relative(key string) (string, bool) {
+	if !slices.ContainsFunc(res.Keys, func(selected string) bool { return selects(selected, key) }) {
+		return "", false
+	}
+	if res.Prefix == "/" {
+		return key, true
+	}
+	return strings.TrimPrefix(key, res.Prefix), true
+}
+
+// Full returns the key of the backend that the template sees as relative.
+func (res *Resource) Full(relative string) string {
+	if res.Prefix == "/" {
+		return relative
+	}
+	return res.Prefix + relative
 }

@@ -1,15 +1,13 @@
 package resource
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"text/template/parse"
 
@@ -22,9 +20,9 @@ type library struct {
 	dir         string
 	left, right string
 	functions   map[string]any // the names that a template may call, each with anything but nil
-	action      *regexp.Regexp
 	files       map[string]*templateFile
-	complete    bool
+	sources     map[string]*source
+	complete    bool // files has every file of the folder
 }
 
 // templateFile is one file of the library.
@@ -32,33 +30,90 @@ type templateFile struct {
 	err      error // why it cannot be used
 	digest   [sha256.Size]byte
 	trees    map[string]*parse.Tree // its own and those that it defines
-	calls    map[string]bool        // the functions that it calls, and perhaps some more
+	calls    map[string]bool        // the functions that it calls
 	includes []string               // the names that it includes literally
 	computes bool                   // it includes a name that is only known at run time
 }
 
 func newLibrary(dir, left, right string) *library {
-	lib := &library{dir: dir, left: left, right: right, functions: funcs.Map(&funcs.Env{}), files: map[string]*templateFile{}}
+	lib := &library{dir: dir, left: left, right: right, functions: funcs.Map(&funcs.Env{}),
+		files: map[string]*templateFile{}, sources: map[string]*source{}}
 	lib.functions["include"] = true
 	for _, builtin := range []string{"and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or",
 		"print", "printf", "println", "slice", "urlquery"} {
 		lib.functions[builtin] = true
 	}
-	lib.action = regexp.MustCompile(`(?s)` + regexp.QuoteMeta(left) + `(.*?)` + regexp.QuoteMeta(right))
 	return lib
 }
 
-var (
-	word           = regexp.MustCompile(`\w+`)
-	includeCall    = regexp.MustCompile(`\binclude\b`)
-	literalInclude = regexp.MustCompile("\\binclude\\s+(?:\"([^\"\\\\]*)\"|`([^`]*)`)")
-)
+// source gathers the template name and, recursively, the templates that it
+// includes by a literal name. Of two that define the same, the first counts.
+func (lib *library) source(name string) (*source, error) {
+	if s := lib.sources[name]; s != nil {
+		return s, nil
+	}
+	s := &source{dir: lib.dir, name: name, trees: map[string]*parse.Tree{}, calls: map[string]bool{}}
+	digest := sha256.New()
+	computes := false
+	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
+		if s.trees[queue[0]] != nil {
+			continue
+		}
+		f := lib.file(queue[0])
+		if f.err != nil {
+			return nil, f.err
+		}
+		fmt.Fprintf(digest, "%q %x ", queue[0], f.digest)
+		for name, tree := range f.trees {
+			if s.trees[name] == nil {
+				s.trees[name] = tree
+			}
+		}
+		maps.Copy(s.calls, f.calls)
+		queue = append(queue, f.includes...)
+		computes = computes || f.computes
+	}
+	if computes {
+		var err error
+		if s.computed, err = lib.all(); err != nil {
+			return nil, fmt.Errorf("%w: %w", errNoTemplate, err)
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.computed)) {
+			fmt.Fprintf(digest, "%q %x ", name, s.computed[name].digest)
+		}
+		s.calls = nil
+	}
+	digest.Sum(s.digest[:0])
+	lib.sources[name] = s
+	return s, nil
+}
+
+// all returns every file of the folder: any of them may be included by a name
+// that a template computes. Those that are not templates are in it with their
+// errors, and matter only if they are asked for.
+func (lib *library) all() (map[string]*templateFile, error) {
+	if !lib.complete {
+		paths, err := filesBelow(lib.dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			name, err := filepath.Rel(lib.dir, path)
+			if err != nil {
+				return nil, err
+			}
+			lib.file(filepath.ToSlash(name))
+		}
+		lib.complete = true
+	}
+	return maps.Clone(lib.files), nil
+}
 
 // file returns a file by its name below the folder, with slashes.
 func (lib *library) file(name string) *templateFile {
 	f := lib.files[name]
 	if f == nil {
-		f = &templateFile{}
+		f = &templateFile{calls: map[string]bool{}}
 		f.err = lib.read(f, name)
 		lib.files[name] = f
 	}
@@ -75,53 +130,33 @@ func (lib *library) read(f *templateFile, name string) error {
 	if err != nil {
 		return explain(lib.dir, err, lib.functions)
 	}
-	f.calls = map[string]bool{}
-	for _, action := range lib.action.FindAllSubmatch(text, -1) {
-		if bytes.HasPrefix(bytes.TrimLeft(action[1], "- \t\r\n"), []byte("/*")) {
-			continue
-		}
-		for _, w := range word.FindAll(action[1], -1) {
-			if _, ok := lib.functions[string(w)]; ok {
-				f.calls[string(w)] = true
+	for _, tree := range f.trees {
+		walkCalls(tree.Root, func(function string, call *parse.CommandNode) {
+			f.calls[function] = true
+			if function != "include" {
+				return
 			}
-		}
-		literal := literalInclude.FindAllSubmatch(action[1], -1)
-		for _, m := range literal {
-			f.includes = append(f.includes, string(m[1])+string(m[2]))
-		}
-		if len(includeCall.FindAll(action[1], -1)) > len(literal) {
-			f.computes = true
-		}
+			if literal, ok := literalArgument(call); ok {
+				f.includes = append(f.includes, literal)
+			} else {
+				f.computes = true
+			}
+		})
 	}
+	slices.Sort(f.includes) // trees come in no order
 	return nil
 }
 
-// all returns every file of the folder: any of them may be included by a name
-// that a template computes. Those that are no templates are in it with their
-// errors, and matter only if they are asked for.
-func (lib *library) all() (map[string]*templateFile, error) {
-	if lib.complete {
-		return lib.files, nil
+// literalArgument returns the first argument of a call if it is a string.
+func literalArgument(call *parse.CommandNode) (string, bool) {
+	if len(call.Args) < 2 {
+		return "", false
 	}
-	err := filepath.WalkDir(lib.dir, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case path != lib.dir && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-		case !entry.IsDir():
-			name, err := filepath.Rel(lib.dir, path)
-			if err != nil {
-				return err
-			}
-			lib.file(filepath.ToSlash(name))
-		}
-		return nil
-	})
-	lib.complete = err == nil
-	return maps.Clone(lib.files), err
+	text, ok := call.Args[1].(*parse.StringNode)
+	if !ok {
+		return "", false
+	}
+	return text.Text, true
 }
 
 // errNoTemplate is wrapped by the error of a template that cannot be read.

@@ -23,9 +23,9 @@ type Options struct {
 	// directories below it are made, and owners are not applied.
 	DestDir string
 	// Backend turns a [backend] table into a key that names the settings;
-	// equal settings have equal keys. A resource file without the table is
-	// asked for with a nil one. Errors about one key of the table, or about
-	// the table where key is "", are wrapped with locate, which adds file and
+	// equal settings have equal keys. For a resource file without the table
+	// it is called with nil. It wraps errors about one key of the table, or
+	// about the table itself where key is "", with locate, which adds file and
 	// line. A nil Backend allows no such table.
 	Backend func(table map[string]any, locate func(key string, err error) error) (string, error)
 	// Logger gets every record; nil discards them.
@@ -42,13 +42,13 @@ func (o *Options) logger() *slog.Logger {
 }
 
 // Set is what Load found: the resources that can be applied, in the order of
-// their file names, and those that cannot.
+// their file names, and the files that cannot be used.
 type Set struct {
 	Resources []*Resource
 	Broken    []Broken
 }
 
-// Broken is a resource file that cannot be applied, and all that is wrong
+// Broken is a resource file that cannot be used, with everything that is wrong
 // with it or with its template.
 type Broken struct {
 	Name string // the file's name without ".toml"
@@ -56,7 +56,8 @@ type Broken struct {
 	Err  error
 }
 
-// ErrNoResources is wrapped by the error of Load when there is nothing to do.
+// ErrNoResources is wrapped by the error of Load when there are no resource
+// files.
 var ErrNoResources = errors.New("no resource files")
 
 // Load reads every resource file and template of a configuration. A bad one
@@ -69,9 +70,9 @@ func Load(opts Options) (*Set, error) {
 		return nil, err
 	}
 	set := &Set{}
-	templates := &templates{dir: opts.templateDir()}
+	libraries := map[[2]string]*library{} // by delimiters
 	for _, name := range names {
-		res, err := load(name, &opts, templates)
+		res, err := load(name, &opts, libraries)
 		if err != nil {
 			set.Broken = append(set.Broken, Broken{resourceName(&opts, name), name, err})
 			continue
@@ -82,7 +83,7 @@ func Load(opts Options) (*Set, error) {
 	for _, res := range set.Resources {
 		res.doc = nil
 		if slices.Contains(res.Paths, "/") {
-			opts.logger().Warn("resource reads the whole store: name what it needs with prefix, or with -prefix", "resource", res.Name)
+			opts.logger().Warn("resource reads the whole key store: limit it with prefix or -prefix", "resource", res.Name)
 		}
 	}
 	return set, nil
@@ -99,7 +100,25 @@ func resourceName(opts *Options, name string) string {
 
 // resourceFiles returns the resource files below dir, in their order.
 func resourceFiles(dir string) ([]string, error) {
-	var names []string
+	names, err := filesBelow(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the folder %s does not exist: create it, or name another one with -confdir", ErrNoResources, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read resource files: %w", err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".toml") })
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w: there is no file *.toml in %s", ErrNoResources, dir)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// filesBelow returns the files below dir, but for hidden ones and those in
+// hidden folders.
+func filesBelow(dir string) ([]string, error) {
+	var files []string
 	root := dir + "/" // the folder may be a link
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		hidden := path != root && strings.HasPrefix(entry.Name(), ".")
@@ -108,56 +127,16 @@ func resourceFiles(dir string) ([]string, error) {
 			return err
 		case hidden && entry.IsDir():
 			return fs.SkipDir
-		case !hidden && !entry.IsDir() && strings.HasSuffix(entry.Name(), ".toml"):
-			names = append(names, path)
+		case !hidden && !entry.IsDir():
+			files = append(files, path)
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: the folder %s does not exist: create it, or name another one with -confdir", ErrNoResources, dir)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read resource files: %w", err)
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: there is no file *.toml in %s", ErrNoResources, dir)
-	}
-	slices.SortFunc(names, compareFiles)
-	return names, nil
-}
-
-func compareFiles(a, b string) int { return strings.Compare(a, b) }
-
-// templates are the sources of one Load.
-type templates struct {
-	dir       string
-	libraries map[[2]string]*library // by delimiters
-	sources   map[[3]string]*source  // by name and delimiters
-}
-
-func (t *templates) source(res *Resource) (*source, error) {
-	delimiters := [2]string{res.left, res.right}
-	key := [3]string{res.Src, res.left, res.right}
-	if s := t.sources[key]; s != nil {
-		return s, nil
-	}
-	if t.sources == nil {
-		t.libraries, t.sources = map[[2]string]*library{}, map[[3]string]*source{}
-	}
-	lib := t.libraries[delimiters]
-	if lib == nil {
-		lib = newLibrary(t.dir, res.left, res.right)
-		t.libraries[delimiters] = lib
-	}
-	s, err := newSource(lib, res.Src)
-	if err == nil {
-		t.sources[key] = s
-	}
-	return s, err
+	return files, err
 }
 
 // load reads one resource file and its template.
-func load(name string, opts *Options, templates *templates) (*Resource, error) {
+func load(name string, opts *Options, libraries map[[2]string]*library) (*Resource, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("read resource file: %w", err)
@@ -166,7 +145,13 @@ func load(name string, opts *Options, templates *templates) (*Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	res.source, err = templates.source(res)
+	delimiters := [2]string{res.left, res.right}
+	lib := libraries[delimiters]
+	if lib == nil {
+		lib = newLibrary(opts.templateDir(), res.left, res.right)
+		libraries[delimiters] = lib
+	}
+	res.source, err = lib.source(res.Src)
 	if errors.Is(err, errNoTemplate) {
 		return nil, res.doc.Errorf([]string{"template", "src"}, "%w", err)
 	}
@@ -179,15 +164,18 @@ func load(name string, opts *Options, templates *templates) (*Resource, error) {
 // rejectSharedDests takes out the resources that would fight over one file,
 // whatever they call it.
 func (s *Set) rejectSharedDests(root string) {
-	byFile := map[string][]*Resource{}
-	leadsTo := map[*Resource]string{}
+	targets := map[*Resource]string{}
+	byTarget := map[string][]*Resource{}
 	for _, res := range s.Resources {
-		where := leadTo(res.Dest, root)
-		leadsTo[res] = where
-		byFile[where] = append(byFile[where], res)
+		target, err := install.Resolve(res.Dest, root)
+		if err != nil {
+			target = res.Dest // applying it says why
+		}
+		targets[res] = target
+		byTarget[target] = append(byTarget[target], res)
 	}
 	s.Resources = slices.DeleteFunc(s.Resources, func(res *Resource) bool {
-		same := byFile[leadsTo[res]]
+		same := byTarget[targets[res]]
 		if len(same) == 1 {
 			return false
 		}
@@ -195,22 +183,13 @@ func (s *Set) rejectSharedDests(root string) {
 		if other == res {
 			other = same[1]
 		}
-		err := res.doc.Errorf([]string{"template", "dest"}, "dest %q is also the dest of %s: one file can have one resource only", res.Dest, other.File)
+		why := fmt.Sprintf("dest %q is also the dest of %s", res.Dest, other.File)
 		if res.Dest != other.Dest {
-			err = res.doc.Errorf([]string{"template", "dest"}, "dest %q leads to %s, as does dest %q of %s: one file can have one resource only",
-				res.Dest, leadsTo[res], other.Dest, other.File)
+			why = fmt.Sprintf("dest %q leads to %s, as does dest %q of %s", res.Dest, targets[res], other.Dest, other.File)
 		}
+		err := res.doc.Errorf([]string{"template", "dest"}, "%s: a file can belong to only one resource", why)
 		s.Broken = append(s.Broken, Broken{res.Name, res.File, err})
 		return true
 	})
-	slices.SortFunc(s.Broken, func(a, b Broken) int { return compareFiles(a.File, b.File) })
-}
-
-// leadTo returns the file that dest leads to when all links are followed.
-func leadTo(dest, root string) string {
-	target, err := install.Resolve(dest, root)
-	if err != nil {
-		return dest // applying it says why
-	}
-	return target
+	slices.SortFunc(s.Broken, func(a, b Broken) int { return strings.Compare(a.File, b.File) })
 }

@@ -93,10 +93,10 @@ func TestLoadRejectsDestsThatLeadToOneFile(t *testing.T) {
 		got = append(got, strings.ReplaceAll(b.Err.Error(), dir, "DIR"))
 	}
 	want := []string{
-		`DIR/conf.d/1.toml: line 4: dest "DIR/real/f" leads to DIR/real/f, as does dest "DIR/link/f" of DIR/conf.d/2.toml: one file can have one resource only`,
-		`DIR/conf.d/2.toml: line 4: dest "DIR/link/f" leads to DIR/real/f, as does dest "DIR/real/f" of DIR/conf.d/1.toml: one file can have one resource only`,
-		`DIR/conf.d/3.toml: line 4: dest "DIR/real/g" leads to DIR/real/g, as does dest "DIR/g" of DIR/conf.d/4.toml: one file can have one resource only`,
-		`DIR/conf.d/4.toml: line 4: dest "DIR/g" leads to DIR/real/g, as does dest "DIR/real/g" of DIR/conf.d/3.toml: one file can have one resource only`,
+		`DIR/conf.d/1.toml: line 4: dest "DIR/real/f" leads to DIR/real/f, as does dest "DIR/link/f" of DIR/conf.d/2.toml: a file can belong to only one resource`,
+		`DIR/conf.d/2.toml: line 4: dest "DIR/link/f" leads to DIR/real/f, as does dest "DIR/real/f" of DIR/conf.d/1.toml: a file can belong to only one resource`,
+		`DIR/conf.d/3.toml: line 4: dest "DIR/real/g" leads to DIR/real/g, as does dest "DIR/g" of DIR/conf.d/4.toml: a file can belong to only one resource`,
+		`DIR/conf.d/4.toml: line 4: dest "DIR/g" leads to DIR/real/g, as does dest "DIR/real/g" of DIR/conf.d/3.toml: a file can belong to only one resource`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(set.Resources) != 1 {
 		t.Errorf("%d resources, broken (-want +got):\n%s", len(set.Resources), diff)
@@ -153,6 +153,29 @@ func TestLoadFindsLiteralIncludes(t *testing.T) {
 	}
 	if got, want := render(t, set.Resources[0]), "include \"/etc/nginx/mime.types\";\nlp1"; got != want {
 		t.Errorf("rendered %q, want %q", got, want)
+	}
+}
+
+// Whatever place a function is called in, the call is found; the function would
+// be missing when the template is executed.
+func TestCallsAreFound(t *testing.T) {
+	dir := configuration(t, "templates/a.tmpl",
+		`{{$x := add 1 1}}{{if seq 1 2 | len}}{{range split "a,b" ","}}{{.}}{{end}}{{else if toLower "A"}}{{.}}{{end}}`+
+			`{{(dict "a" (toUpper "b")).a}}{{cluster.Scope}}{{printf "%v" list}}{{with $y := mul 2 2}}{{$y}}{{end}}`+
+			`{{template "t" (base "x/y")}}{{define "t"}}{{.}}{{reverse . | not}}{{end}}{{include "b.tmpl" | trim}}`,
+		"templates/b.tmpl", `{{quote "q"}}`,
+		"conf.d/a.toml", declare("a.tmpl", "/etc/a", ""))
+	set := mustLoad(t, dir)
+	if len(set.Broken) > 0 {
+		t.Fatal(set.Broken)
+	}
+	got := set.Resources[0].source.calls
+	want := map[string]bool{}
+	for name := range strings.FieldsSeq("add seq len split toLower dict toUpper cluster printf list mul base reverse not include trim quote") {
+		want[name] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }
 

@@ -36,7 +36,7 @@ func TestManPage(t *testing.T) {
 	want, documented := manKeys(string(docs))
 	var taken []string
 	for field := range reflect.TypeFor[declaration]().Fields() {
-		if key := field.Tag.Get("toml"); notHere[key] == "" {
+		if key := field.Tag.Get("toml"); unsupported[key] == "" {
 			taken = append(taken, key)
 		}
 	}

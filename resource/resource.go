@@ -1,9 +1,13 @@
+// Package resource reads resource files (conf.d/*.toml) and their templates.
+//
+// [Load] turns a folder into a [Set] of validated resources, each with its
+// template parsed. The package opens no backend, writes no file and runs no
+// command: that is the business of package engine, below this one.
 package resource
 
 import (
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -89,31 +93,4 @@ func (res *Resource) SameAs(other *Resource) bool {
 	a, b := *res, *other
 	a.source, b.source, a.doc, b.doc = nil, nil, nil, nil
 	return reflect.DeepEqual(a, b)
-}
-
-// SameKeys tells whether both see the same keys of the same backend.
-func (res *Resource) SameKeys(other *Resource) bool {
-	return res.Backend == other.Backend && res.Prefix == other.Prefix &&
-		slices.Equal(res.Keys, other.Keys) && slices.Equal(res.Paths, other.Paths)
-}
-
-// Relative returns a key of the backend as the template sees it, and whether it
-// sees it at all. A key stays what it is: one with an empty, "." or ".."
-// segment must not pass for another one.
-func (res *Resource) Relative(key string) (string, bool) {
-	if !slices.ContainsFunc(res.Keys, func(selected string) bool { return selects(selected, key) }) {
-		return "", false
-	}
-	if res.Prefix == "/" {
-		return key, true
-	}
-	return strings.TrimPrefix(key, res.Prefix), true
-}
-
-// Full returns the key of the backend that the template sees as relative.
-func (res *Resource) Full(relative string) string {
-	if res.Prefix == "/" {
-		return relative
-	}
-	return res.Prefix + relative
 }

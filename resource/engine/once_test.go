@@ -103,8 +103,8 @@ func TestOnceBadResourcesDoNotStopTheOthers(t *testing.T) {
 	s.wantState(results, "notemplate", Failed, `DIR/conf.d/notemplate.toml: line 3: read template: open DIR/templates/no.tmpl: no such file or directory`)
 	s.wantState(results, "typo", Failed, "DIR/conf.d/typo.toml: line 5: unknown key \"chek_cmd\" (did you mean \"check_cmd\"?)\n"+
 		"DIR/conf.d/typo.toml: line 6: unknown key \"mdoe\" (did you mean \"mode\"?)")
-	s.wantState(results, "twin1", Failed, `DIR/conf.d/twin1.toml: line 4: dest "DIR/out/twin" is also the dest of DIR/conf.d/twin2.toml: one file can have one resource only`)
-	s.wantState(results, "twin2", Failed, `DIR/conf.d/twin2.toml: line 4: dest "DIR/out/twin" is also the dest of DIR/conf.d/twin1.toml: one file can have one resource only`)
+	s.wantState(results, "twin1", Failed, `DIR/conf.d/twin1.toml: line 4: dest "DIR/out/twin" is also the dest of DIR/conf.d/twin2.toml: a file can belong to only one resource`)
+	s.wantState(results, "twin2", Failed, `DIR/conf.d/twin2.toml: line 4: dest "DIR/out/twin" is also the dest of DIR/conf.d/twin1.toml: a file can belong to only one resource`)
 	s.wantState(results, "empty", Failed, "no key at or below /nothing/: check the prefix; the file stays as it is unless allow_empty = true")
 	if got := results["toml"]; got.State != Failed || !strings.Contains(got.Err.Error(), "toml.toml: line 2:") {
 		t.Errorf("toml is %v: %v", got.State, got.Err)

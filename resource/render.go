@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"text/template"
 	"text/template/parse"
@@ -15,7 +14,7 @@ import (
 )
 
 // ErrMistake is wrapped by the error of a rendering that no change of the keys
-// can mend: a field that does not exist, or a template that is not there.
+// can mend: a field or a template that does not exist.
 var ErrMistake = errors.New("mistake in a template")
 
 // maxIncludes bounds how deeply templates include one another.
@@ -23,8 +22,8 @@ const maxIncludes = 100
 
 // A source is a template with all that it may include, parsed once and shared
 // by every resource that uses it. Several goroutines may execute it at once:
-// each execution borrows an instance of its own, because functions are bound to
-// what one execution sees.
+// each execution borrows an instance of its own, because the functions are bound
+// to the env of one execution.
 type source struct {
 	dir      string // the folder of the templates
 	name     string // slash-separated, below dir
@@ -44,46 +43,8 @@ type instance struct {
 	includes int
 }
 
-// newSource gathers the template name and, recursively, the templates that it
-// includes by a literal name. Of two that define the same, the first counts.
-func newSource(lib *library, name string) (*source, error) {
-	s := &source{dir: lib.dir, name: name, trees: map[string]*parse.Tree{}, calls: map[string]bool{}}
-	digest := sha256.New()
-	computes := false
-	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
-		if s.trees[queue[0]] != nil {
-			continue
-		}
-		f := lib.file(queue[0])
-		if f.err != nil {
-			return nil, f.err
-		}
-		fmt.Fprintf(digest, "%q %x ", queue[0], f.digest)
-		for name, tree := range f.trees {
-			if s.trees[name] == nil {
-				s.trees[name] = tree
-			}
-		}
-		maps.Copy(s.calls, f.calls)
-		queue = append(queue, f.includes...)
-		computes = computes || f.computes
-	}
-	if computes {
-		var err error
-		if s.computed, err = lib.all(); err != nil {
-			return nil, fmt.Errorf("%w: %w", errNoTemplate, err)
-		}
-		for _, name := range slices.Sorted(maps.Keys(s.computed)) {
-			fmt.Fprintf(digest, "%q %x ", name, s.computed[name].digest)
-		}
-		s.calls = nil
-	}
-	digest.Sum(s.digest[:0])
-	return s, nil
-}
-
-// newInstance returns an instance with the functions that are called and no
-// others: text/template keeps them twice, and of some hundreds few are called.
+// newInstance returns an instance with only the functions that are called:
+// text/template keeps two maps of them, and a template calls few of hundreds.
 func (s *source) newInstance() *instance {
 	in := &instance{env: &funcs.Env{}}
 	functions := funcs.Map(in.env)
@@ -96,7 +57,7 @@ func (s *source) newInstance() *instance {
 	return in
 }
 
-// add makes trees callable, but for those whose names are taken.
+// add makes trees callable, except those whose names are taken.
 func (in *instance) add(trees map[string]*parse.Tree) {
 	for name, tree := range trees {
 		if t := in.root.Lookup(name); t == nil || t.Tree == nil {
@@ -113,13 +74,13 @@ func (in *instance) include(s *source, name string, data []any) (string, error) 
 		return "", fmt.Errorf("include takes a name and one value, got %d values: use dict or list to pass several", len(data))
 	}
 	if in.includes >= maxIncludes {
-		return "", &templateError{text: fmt.Sprintf("include %q: more than %d includes inside one another: does it include itself?", name, maxIncludes), mistake: true}
+		return "", &templateError{text: fmt.Sprintf("include %q: includes are nested more than %d deep: does it include itself?", name, maxIncludes), mistake: true}
 	}
 	t := in.root.Lookup(name)
 	if t == nil {
 		f := s.computed[name]
 		if f == nil {
-			return "", fmt.Errorf("include %q: there was no such template below %s when the configuration was read", name, s.dir)
+			return "", fmt.Errorf("include %q: no such template was below %s when the configuration was read", name, s.dir)
 		}
 		if f.err != nil {
 			return "", f.err
@@ -138,9 +99,8 @@ func (in *instance) include(s *source, name string, data []any) (string, error) 
 	return out.String(), err
 }
 
-// Render executes the resource's template with what env holds, and sets
-// env.UsedTime. The bytes are the caller's to keep. It may be called by several
-// goroutines, each with an env of its own.
+// Render executes the resource's template with env, and sets env.UsedTime.
+// Several goroutines may call it at once, each with its own env.
 func (res *Resource) Render(env *funcs.Env) ([]byte, error) {
 	s := res.source
 	in := s.borrow()

@@ -20,7 +20,7 @@ const (
 	defaultReloadTimeout = 60 * time.Second
 )
 
-// file is the form of a resource file.
+// file is the schema of a resource file.
 type file struct {
 	Template declaration    `toml:"template"`
 	Backend  map[string]any `toml:"backend"`
@@ -49,14 +49,14 @@ type declaration struct {
 	LeftDelimiter     *string        `toml:"left_delimiter"`
 	RightDelimiter    *string        `toml:"right_delimiter"`
 
-	// What abtreece/confd knows and this does not; see notHere.
+	// Keys of abtreece/confd; see unsupported.
 	OutputFormat  *any `toml:"output_format"`
 	Debounce      *any `toml:"debounce"`
 	BatchInterval *any `toml:"batch_interval"`
 	FailureMode   *any `toml:"failure_mode"`
 }
 
-// fileReader turns a declaration into a Resource and collects what is wrong.
+// fileReader turns a declaration into a Resource and collects the errors in it.
 type fileReader struct {
 	file *tomlfile.File
 	decl declaration
@@ -68,8 +68,8 @@ func (r *fileReader) fail(key, format string, args ...any) {
 	r.errs = append(r.errs, r.file.Errorf([]string{"template", key}, format, args...))
 }
 
-// read parses and validates the resource file name with the content data. The
-// template is not read yet.
+// read parses and validates the resource file name, whose content is data. It
+// does not read the template.
 func read(name string, data []byte, opts *Options) (*Resource, error) {
 	var f file
 	doc, err := tomlfile.Decode(name, data, &f)
@@ -106,9 +106,9 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 	res.Prefix, res.Keys, res.Paths = r.keys()
 	res.UID = r.id("owner", d.Owner, "uid", d.UID, lookupUser)
 	res.GID = r.id("group", d.Group, "gid", d.GID, lookupGroup)
-	for _, key := range slices.Sorted(maps.Keys(notHere)) {
+	for _, key := range slices.Sorted(maps.Keys(unsupported)) {
 		if r.file.IsDefined("template", key) {
-			r.fail(key, "key %q of abtreece/confd means nothing here: %s", key, notHere[key])
+			r.fail(key, "key %q of abtreece/confd is not supported: %s", key, unsupported[key])
 		}
 	}
 	for _, key := range []string{"owner", "group"} {
@@ -117,8 +117,8 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 		}
 	}
 	if opts.DestDir != "" {
-		// As with make's DESTDIR, what is built below it is installed by
-		// somebody else, perhaps where these names do not exist.
+		// As with make's DESTDIR, somebody else installs what is built below
+		// it, perhaps where these names do not exist.
 		res.UID, res.GID = Keep, Keep
 	}
 	res.ReloadCmd = expand(d.ReloadCmd, res.Dest, res.Dest)
@@ -127,8 +127,8 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 	return res, errors.Join(err, errors.Join(r.errs...))
 }
 
-// missing tells whether a key is absent or empty. One with a value of a wrong
-// type is neither; it has been reported already.
+// missing tells whether a key is absent or empty. One whose value has the wrong
+// type is neither: it has been reported already.
 func (r *fileReader) missing(key string) bool {
 	return !r.file.IsDefined("template", key) || r.file.Value("template", key) == ""
 }
@@ -137,10 +137,10 @@ func (r *fileReader) dest() string {
 	dest := r.decl.Dest
 	switch {
 	case r.missing("dest"):
-		r.fail("dest", "key %q is missing: name the file to keep true", "dest")
+		r.fail("dest", "key %q is missing: name the file to write", "dest")
 	case dest == "":
 	case !filepath.IsAbs(dest):
-		r.fail("dest", "dest %q is not absolute: start it with a slash", dest)
+		r.fail("dest", "dest %q is not an absolute path", dest)
 	case strings.HasSuffix(dest, "/"):
 		r.fail("dest", "dest %q names a directory: name the file in it", dest)
 	}
@@ -152,7 +152,7 @@ func (r *fileReader) timeout(key string, given *time.Duration, otherwise time.Du
 		return otherwise
 	}
 	if *given <= 0 {
-		r.fail(key, "key %q must be above zero: a command that may take for ever may block for ever", key)
+		r.fail(key, "key %q must be above zero: without a limit a command that hangs blocks its unit forever", key)
 	}
 	return *given
 }
@@ -162,7 +162,7 @@ func (r *fileReader) delimiter(key string, given *string, otherwise string) stri
 		return otherwise
 	}
 	if *given == "" {
-		r.fail(key, "key %q is empty: leave it out for %s", key, otherwise)
+		r.fail(key, "key %q is empty: remove it to use %s", key, otherwise)
 	}
 	return *given
 }
@@ -181,7 +181,7 @@ func (r *fileReader) mode() int {
 	}
 	mode, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
 	if err != nil || mode > 0o7777 {
-		r.fail("mode", `mode %q is not octal: write for example "0640"`, text)
+		r.fail("mode", `mode %q is not octal: write "0640", for example`, text)
 		return Keep
 	}
 	return int(mode)
@@ -214,7 +214,7 @@ func (r *fileReader) id(nameKey string, name *any, numberKey string, number *int
 		return Keep
 	}
 	if id != Keep && id != int(named) {
-		r.fail(nameKey, "%s %q is number %d, but %s says %d: give one of the two", nameKey, text, named, numberKey, id)
+		r.fail(nameKey, "%s %q is number %d, but %s says %d: set only one of the two", nameKey, text, named, numberKey, id)
 	}
 	return int(named)
 }

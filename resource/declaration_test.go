@@ -18,24 +18,24 @@ func TestReadRejects(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"empty", "", `x.toml: there is no [template] table: a resource file starts with one`},
 		{"old form", "src = \"a.tmpl\"\n", `x.toml: line 1: unknown key "src" here (it belongs below [template])`},
-		{"nothing but a table", "[template]\n", "x.toml: line 1: key \"dest\" is missing: name the file to keep true\n" +
+		{"nothing but a table", "[template]\n", "x.toml: line 1: key \"dest\" is missing: name the file to write\n" +
 			"x.toml: line 1: key \"src\" is missing: name the template below /conf/templates"},
 		{"typo", base + "relaod_cmd = \"true\"\n", `x.toml: line 5: unknown key "relaod_cmd" (did you mean "reload_cmd"?)`},
 		{"wrong types", base + "allow_empty = \"yes\"\nkeys = \"/\"\nmode = 0o644\n",
 			"x.toml: line 5: key \"allow_empty\" must be true or false, without quotes\n" +
 				"x.toml: line 6: key \"keys\" must be an array of strings\n" +
 				"x.toml: line 7: mode must be a string of octal digits, for example mode = \"0640\""},
-		{"mode", base + "mode = \"0888\"\n", `x.toml: line 5: mode "0888" is not octal: write for example "0640"`},
-		{"relative dest", "[template]\nsrc = \"a.tmpl\"\nprefix = \"/app\"\ndest = \"etc/a\"\n", `x.toml: line 4: dest "etc/a" is not absolute: start it with a slash`},
+		{"mode", base + "mode = \"0888\"\n", `x.toml: line 5: mode "0888" is not octal: write "0640", for example`},
+		{"relative dest", "[template]\nsrc = \"a.tmpl\"\nprefix = \"/app\"\ndest = \"etc/a\"\n", `x.toml: line 4: dest "etc/a" is not an absolute path`},
 		{"directory", "[template]\nsrc = \"a.tmpl\"\nprefix = \"/app\"\ndest = \"/etc/a/\"\n", `x.toml: line 4: dest "/etc/a/" names a directory: name the file in it`},
 		{"owner", base + "owner = \"nobody-has-this-name\"\n", `x.toml: line 5: owner "nobody-has-this-name": there is no such user on this host`},
 		{"group", base + "group = \"nobody-has-this-name\"\n", `x.toml: line 5: group "nobody-has-this-name": there is no such group on this host`},
-		{"owner against uid", base + "owner = \"root\"\nuid = 7\n", `x.toml: line 5: owner "root" is number 0, but uid says 7: give one of the two`},
+		{"owner against uid", base + "owner = \"root\"\nuid = 7\n", `x.toml: line 5: owner "root" is number 0, but uid says 7: set only one of the two`},
 		{"uid", base + "uid = -1\n", `x.toml: line 5: uid -1 is out of range`},
-		{"timeout", base + "check_cmd_timeout = 0\n", `x.toml: line 5: key "check_cmd_timeout" must be above zero: a command that may take for ever may block for ever`},
+		{"timeout", base + "check_cmd_timeout = 0\n", `x.toml: line 5: key "check_cmd_timeout" must be above zero: without a limit a command that hangs blocks its unit forever`},
 		{"interval", base + "min_reload_interval = \"-1s\"\n", `x.toml: line 5: key "min_reload_interval" must not be negative`},
 		{"dots", base + "keys = [\"/../other\"]\n", `x.toml: line 5: key "/../other" leaves the prefix: write it without ..`},
-		{"delimiter", base + "left_delimiter = \"\"\n", `x.toml: line 5: key "left_delimiter" is empty: leave it out for {{`},
+		{"delimiter", base + "left_delimiter = \"\"\n", `x.toml: line 5: key "left_delimiter" is empty: remove it to use {{`},
 		{"backend", base + "[backend]\nnodes = [\"a\"]\n", `x.toml: line 5: a [backend] table cannot be used here`},
 	}
 	for _, tt := range tests {
@@ -152,7 +152,7 @@ func TestKeysAreDocumented(t *testing.T) {
 	table := reflect.TypeFor[declaration]()
 	for i := range table.NumField() {
 		key := table.Field(i).Tag.Get("toml")
-		if notHere[key] != "" {
+		if unsupported[key] != "" {
 			continue // docs/migration.md has it
 		}
 		if !strings.Contains(string(page), "| `"+key+"`") && !strings.Contains(string(page), ", `"+key+"` |") {
