@@ -250,6 +250,18 @@ func TestClustersOfAnAbsentBackend(t *testing.T) {
 	wantInOrder(t, text, "etcd a away since", "/service/batman", "as of 11:58:00, 2 min ago: the backend is away", "Last heard|11:58:00")
 }
 
+// TestManyClustersOfAnAbsentBackend: a row says it, too.
+func TestManyClustersOfAnAbsentBackend(t *testing.T) {
+	values := map[string]string{}
+	for i := range 30 {
+		maps.Copy(values, threeNodes(fmt.Sprintf("c%02d", i)))
+	}
+	away := map[string]engine.BackendStatus{"etcd a": {Err: errors.New("refused"), Since: noon.Add(-time.Minute), LastHeard: noon.Add(-2 * time.Minute)}}
+	text, _ := readPage(t, newTestMonitor(&toldEngine{status: engine.Status{Backends: away},
+		keys: []engine.Keys{{Resource: "a", Backend: "etcd a", Values: values}}}), "")
+	wantInOrder(t, text, "c00|db1|3 of 3|24 MiB|as of 11:58:00, 2 min ago", "c29|db1|3 of 3|24 MiB|as of 11:58:00, 2 min ago")
+}
+
 // TestFailedCommand: the page says what failed, what it printed where that is no
 // secret, and when it is tried again.
 func TestFailedCommand(t *testing.T) {
