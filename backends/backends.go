@@ -35,8 +35,8 @@ type Backend interface {
 	// Watch delivers the full state of each path and then every change to it,
 	// in the order in which the store made them, by calling sink from a single
 	// goroutine. A path whose After names a version that the store can resume
-	// from is not read again: its changes since then come first. Updates that
-	// the store made as one, or that one read returned, come in one call.
+	// from is not read again: its changes since then come first. Changes of one
+	// path that the store made as one come in one update.
 	//
 	// Every resync, if that is positive, Watch reads all paths in full while it
 	// goes on delivering changes, and delivers what it read; a full state is

@@ -2,7 +2,6 @@ package backends
 
 import (
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -22,22 +21,4 @@ func Join(prefix, key string) string {
 // Covers tells whether p covers key.
 func Covers(p, key string) bool {
 	return p == key || strings.HasSuffix(p, "/") && strings.HasPrefix(key, p)
-}
-
-// Minimize returns paths sorted and without those that another one of them
-// covers, so that nothing is read or watched twice.
-func Minimize(paths []string) []string {
-	sorted := slices.Compact(slices.Sorted(slices.Values(paths)))
-	given := make(map[string]bool, len(sorted))
-	for _, p := range sorted {
-		given[p] = true
-	}
-	return slices.DeleteFunc(sorted, func(p string) bool {
-		for i := range len(p) - 1 {
-			if p[i] == '/' && given[p[:i+1]] {
-				return true
-			}
-		}
-		return false
-	})
 }

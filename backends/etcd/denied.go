@@ -15,23 +15,16 @@ func (w *watch) refuse(wr *watcher) {
 	}
 }
 
-// deny makes the updates for a range that may not be read any more, or never
-// could. What is below it may be allowed, and gets watchers of its own.
-func (w *watch) deny(wr *watcher) []backends.Update {
+// deny makes the update for a path that may not be read any more, or never could.
+func (w *watch) deny(wr *watcher) backends.Update {
 	if wr.live {
 		w.st.send(cancelRequest(wr.id))
 	}
 	wr.denied, wr.live, wr.next = true, false, 0
-	own := wr.paths[0]
-	if own.revision > 0 {
-		own.revision, own.resync = 0, backends.ResyncOther
+	if wr.revision > 0 {
+		wr.revision, wr.resync = 0, backends.ResyncOther
 	}
-	for _, part := range w.add(wr.paths[1:]) {
-		w.create(part)
-		w.settled = false
-	}
-	wr.paths = wr.paths[:1:1]
-	return []backends.Update{{Path: own.name, Denied: w.c.denied(own.name)}}
+	return backends.Update{Path: wr.path, Denied: w.c.denied(wr.path)}
 }
 
 // denied makes the error for a path that etcd does not let us read.

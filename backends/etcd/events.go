@@ -57,10 +57,8 @@ func (w *watch) canceled(wr *watcher, resp *pb.WatchResponse) error {
 	switch {
 	case class == compacted || resp.CompactRevision != 0:
 		wr.next = 0
-		for _, p := range wr.paths {
-			if p.revision > 0 {
-				p.revision, p.resync = 0, backends.ResyncCompacted
-			}
+		if wr.revision > 0 {
+			wr.revision, wr.resync = 0, backends.ResyncCompacted
 		}
 		w.enqueue(wr)
 		return nil
@@ -89,33 +87,20 @@ func (w *watch) events(wr *watcher, events []*mvccpb.Event) error {
 	if wr.reading {
 		wr.recent = append(wr.recent, events...)
 	}
-	changes := make([]backends.Change, len(events))
-	for i, ev := range events {
-		changes[i] = change(ev)
+	if wr.revision == 0 {
+		return nil // its full state is still to come
 	}
-	var updates []backends.Update
-	for _, p := range wr.paths {
-		if p.revision == 0 {
-			continue // its full state is still to come
-		}
-		some := changes
-		if p.name != wr.path || first <= p.revision {
-			some = nil
-			for i, ev := range events {
-				if ev.Kv.ModRevision > p.revision && backends.Covers(p.name, changes[i].Key) {
-					some = append(some, changes[i])
-				}
-			}
-		}
-		if len(some) > 0 {
-			p.revision = last
-			updates = append(updates, backends.Update{Path: p.name, Version: makeVersion(w.cluster, last), Changes: some})
+	var changes []backends.Change
+	for _, ev := range events {
+		if ev.Kv.ModRevision > wr.revision {
+			changes = append(changes, change(ev))
 		}
 	}
-	if len(updates) == 0 {
+	if len(changes) == 0 {
 		return nil
 	}
-	return w.deliver(updates)
+	wr.revision = last
+	return w.deliver([]backends.Update{{Path: wr.path, Version: makeVersion(w.cluster, last), Changes: changes}})
 }
 
 func change(ev *mvccpb.Event) backends.Change {

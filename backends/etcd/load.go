@@ -35,31 +35,18 @@ func (c *Client) Load(ctx context.Context, paths []string) ([]backends.Update, e
 		return nil, err
 	}
 	defer end()
-	updates := make(map[string]backends.Update, len(paths))
-	for left := slices.Compact(slices.Sorted(slices.Values(paths))); len(left) > 0; {
-		covering, covered := cover(left)
-		left = nil
-		snap, err := c.read(ctx, covering)
-		if err != nil {
-			return nil, err
-		}
-		for _, by := range covering {
-			if snap.denied[by] {
-				updates[by] = backends.Update{Path: by, Denied: c.denied(by)}
-				// What it covers may be allowed.
-				left = append(left, slices.DeleteFunc(covered[by], func(p string) bool { return p == by })...)
-				continue
-			}
-			for _, p := range covered[by] {
-				updates[p] = backends.Update{Path: p, Version: snap.version(), Keys: snap.of(by, p)}
-			}
-		}
+	snap, err := c.read(ctx, slices.Compact(slices.Sorted(slices.Values(paths))))
+	if err != nil {
+		return nil, err
 	}
-	all := make([]backends.Update, len(paths))
+	updates := make([]backends.Update, len(paths))
 	for i, p := range paths {
-		all[i] = updates[p]
+		updates[i] = backends.Update{Path: p, Version: makeVersion(snap.cluster, snap.revision), Keys: snap.keys[p]}
+		if snap.denied[p] {
+			updates[i] = backends.Update{Path: p, Denied: c.denied(p)}
+		}
 	}
-	return all, nil
+	return updates, nil
 }
 
 // snapshot is what one read found.
@@ -70,17 +57,7 @@ type snapshot struct {
 	denied   map[string]bool
 }
 
-func (s *snapshot) version() backends.Version { return makeVersion(s.cluster, s.revision) }
-
-// of returns the keys of a path from what was read of a path that covers it.
-func (s *snapshot) of(by, path string) map[string]string {
-	if path == by {
-		return s.keys[by]
-	}
-	return below(path, s.keys[by])
-}
-
-// read reads paths, none of which covers another, at one revision.
+// read reads paths, each named once, at one revision.
 func (c *Client) read(ctx context.Context, paths []string) (*snapshot, error) {
 	for restarts := 0; ; restarts++ {
 		r := reader{c: c, snap: &snapshot{keys: make(map[string]map[string]string, len(paths)), denied: map[string]bool{}}}

@@ -2,10 +2,7 @@ package etcd
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-
-	"pc4patroni/backends"
 )
 
 // keyRange is one range of keys as etcd knows them: from key up to but without
@@ -40,31 +37,4 @@ func checkPaths(paths []string) error {
 		}
 	}
 	return nil
-}
-
-// cover returns the paths to read and watch so that nothing is read twice, and
-// for each of them those of paths that it covers, itself first.
-func cover(paths []string) (covering []string, covered map[string][]string) {
-	covering = backends.Minimize(paths)
-	covered = make(map[string][]string, len(covering))
-	for _, p := range slices.Sorted(slices.Values(paths)) {
-		// Of sorted paths, none stands between p and the one that covers it.
-		i, found := slices.BinarySearch(covering, p)
-		if !found {
-			i--
-		}
-		covered[covering[i]] = append(covered[covering[i]], p)
-	}
-	return covering, covered
-}
-
-// below returns those of the keys that path covers.
-func below(path string, keys map[string]string) map[string]string {
-	some := make(map[string]string)
-	for key, value := range keys {
-		if backends.Covers(path, key) {
-			some[key] = value
-		}
-	}
-	return some
 }

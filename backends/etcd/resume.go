@@ -63,27 +63,28 @@ func (w *watch) resume(ctx context.Context, paths []backends.WatchPath) error {
 		}
 		after[p.Path] = p.After
 	}
-	names := slices.Collect(maps.Keys(after))
-	cluster, revision, allowed, err := w.c.present(ctx, backends.Minimize(names)...)
+	names := slices.Sorted(maps.Keys(after))
+	cluster, revision, allowed, err := w.c.present(ctx, names...)
 	if err != nil {
 		return err
 	}
 	w.cluster, w.reached = cluster, revision
-	var held []*path
 	for _, name := range names {
-		p := &path{name: name}
+		wr := &watcher{path: name}
 		id, rev := parseVersion(after[name])
 		switch {
 		case rev == 0:
 		case !allowed:
-			p.resync = backends.ResyncOther
+			wr.resync = backends.ResyncOther
 		case !sameCluster(id, cluster) || rev > revision:
-			p.resync = backends.ResyncReplaced
+			wr.resync = backends.ResyncReplaced
 		default:
-			p.revision = rev
+			wr.revision, wr.next = rev, rev+1
 		}
-		held = append(held, p)
+		w.watchers = append(w.watchers, wr)
+		if wr.revision == 0 {
+			w.enqueue(wr)
+		}
 	}
-	w.add(held)
 	return nil
 }

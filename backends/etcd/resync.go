@@ -78,7 +78,7 @@ func (w *watch) finishRead(batch []*watcher, floor int64, snap *snapshot) error 
 			refused = wr
 		}
 		if snap.denied[wr.path] {
-			updates = append(updates, w.deny(wr)...)
+			updates = append(updates, w.deny(wr))
 		} else {
 			updates = append(updates, w.state(wr, snap)...)
 		}
@@ -94,29 +94,25 @@ func (w *watch) finishRead(batch []*watcher, floor int64, snap *snapshot) error 
 	return errStaleToken
 }
 
-// state makes the updates with the full state of a watcher's paths, and starts
-// the watcher if it waited for that.
+// state makes the update with the full state of a path, if the caller wants it, and
+// starts the watcher if it waited for that.
 func (w *watch) state(wr *watcher, snap *snapshot) []backends.Update {
-	revision := overlay(snap.keys[wr.path], snap.revision, wr.recent)
-	version := makeVersion(w.cluster, revision)
-	var updates []backends.Update
-	for _, p := range wr.paths {
-		reason := p.resync
-		if p.revision > 0 {
-			if !wr.full {
-				continue
-			}
-			reason = backends.ResyncInterval
-		}
-		updates = append(updates, backends.Update{Path: p.name, Version: version, Keys: snap.of(wr.path, p.name), Resync: reason})
-		p.revision, p.resync = max(p.revision, revision), ""
-	}
+	keys := snap.keys[wr.path]
+	revision := overlay(keys, snap.revision, wr.recent)
 	wr.denied = false
 	if wr.next == 0 {
 		wr.next = snap.revision + 1
 		w.create(wr)
 	}
-	return updates
+	if wr.revision > 0 && !wr.full {
+		return nil
+	}
+	reason := wr.resync
+	if wr.revision > 0 {
+		reason = backends.ResyncInterval
+	}
+	wr.revision, wr.resync = max(wr.revision, revision), ""
+	return []backends.Update{{Path: wr.path, Version: makeVersion(w.cluster, revision), Keys: keys, Resync: reason}}
 }
 
 // overlay applies to keys, as they were at revision, the events that are

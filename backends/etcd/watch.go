@@ -22,8 +22,8 @@ import (
 //   - follow: events are delivered as they come. Full reads run beside that: first
 //     of what could not be resumed, later of everything at each resync.
 //
-// Overlapping paths share a watcher; each gets the events that it covers. A path
-// that etcd denies does not disturb the others; it is tried again at each resync.
+// A path that etcd denies does not disturb the others; it is tried again at each
+// resync.
 func (c *Client) Watch(ctx context.Context, paths []backends.WatchPath, resync time.Duration, sink func([]backends.Update) error) error {
 	names := make([]string, len(paths))
 	for i, p := range paths {
@@ -76,10 +76,12 @@ type watch struct {
 	wg   sync.WaitGroup
 }
 
-// watcher is one range on the stream: that of a path, and of those below it.
+// watcher is one path on the stream.
 type watcher struct {
-	path  string
-	paths []*path // the path itself first
+	path     string
+	revision int64 // of the state that the caller has; 0: none
+	// resync is why the caller lost the state that it had, or empty.
+	resync string
 
 	id   int64 // while live
 	live bool
@@ -90,17 +92,9 @@ type watcher struct {
 	refused bool
 
 	queued  bool // to be read
-	full    bool // the read is for paths with a state, too
+	full    bool // the read is for the caller even if that has a state
 	reading bool
 	recent  []*mvccpb.Event // what was delivered since the read began
-}
-
-// path is one path that the caller asked for.
-type path struct {
-	name     string
-	revision int64 // of the state that the caller has; 0: none
-	// resync is why the caller lost the state that it had, or empty.
-	resync string
 }
 
 // errStaleToken ends a stream whose token has expired, for one with a new token.
@@ -142,32 +136,6 @@ func spread(resync time.Duration) time.Duration {
 		return 1<<63 - 1
 	}
 	return resync - rand.N(resync/10+1)
-}
-
-// add makes watchers that cover paths.
-func (w *watch) add(paths []*path) (added []*watcher) {
-	byName := make(map[string]*path, len(paths))
-	var names []string
-	for _, p := range paths {
-		byName[p.name] = p
-		names = append(names, p.name)
-	}
-	covering, covered := cover(names)
-	for _, by := range covering {
-		wr := &watcher{path: by}
-		for _, name := range covered[by] {
-			p := byName[name]
-			wr.paths = append(wr.paths, p)
-			if p.revision == 0 {
-				w.enqueue(wr)
-			} else if wr.next == 0 || p.revision < wr.next {
-				wr.next = p.revision + 1
-			}
-		}
-		added = append(added, wr)
-	}
-	w.watchers = append(w.watchers, added...)
-	return added
 }
 
 // open opens a stream and asks for the watchers that can start.
