@@ -16,13 +16,13 @@ _pc4patroni() {
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -d -- "$cur")
             return ;;
-        -prefix|-wait|-node|-srv-domain|-srv-record|-dial-timeout|-request-timeout|-username|-password|-interval|-shutdown-timeout|-listen) return ;;
+        -sample|-prefix|-wait|-node|-srv-domain|-srv-record|-dial-timeout|-request-timeout|-username|-password|-interval|-shutdown-timeout|-listen) return ;;
         -o) words="table json" ;;
         -backend) words="etcd etcdv3 file" ;;
         -scheme) words="http https" ;;
         -log-level) words="debug info warn error" ;;
         -log-format) words="text json" ;;
-        *) cur=${cur/#--/-} words="-onetime -noop -exit-code -check -show -o -dump -version -confdir -config-file -prefix -sync-only -destdir -keep-stage-file -wait -backend -node -srv-domain -srv-record -scheme -file -dial-timeout -request-timeout -username -password -password-file -basic-auth -client-cert -client-key -client-ca-keys -client-insecure -interval -watch -shutdown-timeout -listen -log-level -log-format -help" ;;
+        *) cur=${cur/#--/-} words="-onetime -noop -exit-code -check -show -o -dump -sample -version -confdir -config-file -prefix -sync-only -destdir -keep-stage-file -wait -backend -node -srv-domain -srv-record -scheme -file -dial-timeout -request-timeout -username -password -password-file -basic-auth -client-cert -client-key -client-ca-keys -client-insecure -interval -watch -shutdown-timeout -listen -log-level -log-format -help" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 } && complete -F _pc4patroni pc4patroni

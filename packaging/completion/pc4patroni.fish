@@ -8,6 +8,7 @@ complete -c pc4patroni -o check -d 'check configuration and templates, without a
 complete -c pc4patroni -o show -d 'print the clusters as templates see them'
 complete -c pc4patroni -o o -x -a 'table json' -d 'with -show and -check: table or json'
 complete -c pc4patroni -o dump -r -F -d 'write the keys to FILE (- is stdout); -file reads it'
+complete -c pc4patroni -o sample -x -d 'print a sample, or list all; write it with -confdir'
 complete -c pc4patroni -o version -d 'print the version'
 complete -c pc4patroni -o confdir -x -a '(__fish_complete_directories)' -d 'holds conf.d/*.toml and templates/'
 complete -c pc4patroni -o config-file -r -F -d 'the configuration file'
