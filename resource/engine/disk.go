@@ -122,7 +122,7 @@ func (r *resourceState) describe(have install.State, want install.Want) (*Change
 		return c, nil
 	}
 	var err error
-	c.Old, err = install.Read(r.target, have)
+	c.Old, err = install.Read(r.target)
 	c.Metadata = install.MetadataChanges(have, want)
 	return c, err
 }
@@ -142,7 +142,7 @@ func (r *resourceState) replacement(have install.State, want install.Want) *Even
 		return ev
 	}
 	if have.Exists {
-		old, err := install.Read(r.target, have)
+		old, err := install.Read(r.target)
 		if err != nil {
 			return ev // no reason not to replace it
 		}

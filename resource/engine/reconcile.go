@@ -255,8 +255,7 @@ func (r *resourceState) drop(staged *install.Staged, err error) {
 
 // warn logs what could not be done as wanted, each of it once.
 func (r *resourceState) warn(result install.Result) {
-	for _, w := range result.Warnings {
-		text := w.String()
+	for _, text := range result.Warnings {
 		if r.warned[text] {
 			continue
 		}

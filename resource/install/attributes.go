@@ -15,8 +15,8 @@ import (
 const oursAttribute = "user.pc4patroni"
 
 // markOurs marks file as written by this package, where the file system can:
-// see keepCopies. It comes before a change of owner or mode, after which we may
-// not.
+// see keepCopies. It comes before a change of owner or mode, after which it may
+// not be permitted.
 func markOurs(file *os.File) { _ = unix.Fsetxattr(int(file.Fd()), oursAttribute, []byte("1"), 0) }
 
 func isOurs(file *os.File) bool {
@@ -27,7 +27,7 @@ func isOurs(file *os.File) bool {
 // copyAttributes gives file the extended attributes of old, such as its SELinux
 // label and access control list. Attributes that describe the replaced content
 // (hashes, capabilities) are not copied.
-func copyAttributes(old, file *os.File, target string) (warnings []Warning, err error) {
+func copyAttributes(old, file *os.File, target string) (warnings []string, err error) {
 	names, err := listAttributes(old)
 	if err != nil {
 		return nil, fmt.Errorf("list the extended attributes of %s: %w", target, err)
@@ -39,7 +39,7 @@ func copyAttributes(old, file *os.File, target string) (warnings []Warning, err 
 		}
 		value, err := attribute(old, name)
 		if is, none := attribute(file, name); err == nil && none == nil && bytes.Equal(is, value) {
-			continue // the directory gives it to each new file
+			continue // each new file in this directory gets it
 		}
 		if err == nil {
 			err = unix.Fsetxattr(int(file.Fd()), name, value, 0)
@@ -47,9 +47,8 @@ func copyAttributes(old, file *os.File, target string) (warnings []Warning, err 
 		switch {
 		case err == nil, errors.Is(err, unix.ENODATA), errors.Is(err, unix.ENOTSUP):
 		case errors.Is(err, fs.ErrPermission):
-			warnings = append(warnings, Warning{target,
-				fmt.Sprintf("user %s may not keep its extended attribute %s", userName(os.Geteuid()), name),
-				"run as root, or remove the attribute"})
+			warnings = append(warnings, fmt.Sprintf("%s: user %s may not keep its extended attribute %s: run as root, or remove the attribute",
+				target, userName(os.Geteuid()), name))
 		default:
 			return nil, fmt.Errorf("keep the extended attribute %s of %s: %w", name, target, err)
 		}
@@ -69,7 +68,7 @@ func attribute(file *os.File, name string) ([]byte, error) {
 	return growing(func(buf []byte) (int, error) { return unix.Fgetxattr(int(file.Fd()), name, buf) })
 }
 
-// growing calls read with ever larger buffers until what it reads has room.
+// growing calls read with larger and larger buffers until the value fits.
 func growing(read func(buf []byte) (int, error)) ([]byte, error) {
 	for size := 256; ; size *= 4 {
 		buf := make([]byte, size)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -86,8 +87,8 @@ func TestRemoveLeftovers(t *testing.T) {
 	}
 	wantNames(t, dir, "a.conf", ".pc4patroni-1-ABCDEFGH-a.conf", ".pc4patroni-notes", filepath.Base(staged.Path()))
 	must(t, os.Remove(staged.Path()))
-	if _, err := staged.Install(Options{Reload: true}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("err = %v, want ErrNotExist", err)
+	if _, err := staged.Install(Options{Reload: true}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "another process has removed the staged file") {
+		t.Errorf("err = %v, want ErrNotExist with an explanation", err)
 	}
 	if pending, err := PendingOf(target); read(t, target) != "old\n" || pending != None || err != nil {
 		t.Errorf("the file is %q, pending %v, %v", read(t, target), pending, err)

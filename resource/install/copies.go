@@ -10,13 +10,13 @@ import (
 )
 
 // The names of the copies of a replaced file. The original is hidden, because
-// it is made unasked, where a program may include every file that it sees.
+// nobody asked for it, and a program may include every file that it sees.
 func backupName(name string) string   { return name + ".bak" }
 func originalName(name string) string { return "." + name + ".pc4patroni-orig" }
 
-// keepCopies keeps copies of the file called name before it is replaced: one
-// for each replacement if backup is set, and in any case one of the first file
-// that this package did not write, whose path it returns.
+// keepCopies copies the file called name before it is replaced: each time if
+// backup is set, and in any case the first time that it is a file that this
+// package did not write. Then it returns the path of that copy, the original.
 //
 // What this package writes carries the extended attribute user.pc4patroni.
 // Nothing else tells its files from others without a database that goes stale.
@@ -67,7 +67,7 @@ func (d *directory) keepCopies(name string, backup bool) (original string, err e
 
 // copy makes a whole and synced file called name.
 func (d *directory) copy(name string, want Want) error {
-	file, _, err := d.stage(name, nil, State{}, want) // a copy with another owner is no reason for a warning
+	file, _, err := d.stage(name, nil, State{}, want) // the wrong owner of a copy is not worth a warning
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// explain says what the system call error err, met when this process tried to
-// do op to path, means and what to do about it. The text is the same at each
-// attempt. It returns nil for nil.
+// explain says what the error err of a system call means that was to do op to
+// path, and what to do about it. Each attempt gives the same text, so that it is
+// logged once. It returns nil for nil.
 func explain(err error, op, path string) error {
 	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pathErr.Err // package os names a path of its own
@@ -22,11 +22,13 @@ func explain(err error, op, path string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EROFS):
-		hint = fmt.Sprintf("%s is mounted read-only, for this process at least: under systemd set ReadWritePaths=%s", dir, dir)
+		hint = fmt.Sprintf("%s is mounted read-only, at least for this process: under systemd, set ReadWritePaths=%s", dir, dir)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		hint = fmt.Sprintf("make room in %s", dir)
 	case errors.Is(err, unix.ENAMETOOLONG):
 		hint = "choose a shorter name"
+	case op == "replace" && errors.Is(err, fs.ErrNotExist):
+		hint = "another process has removed the staged file"
 	case errors.Is(err, fs.ErrPermission):
 		hint = deniedHint(op, path, dir)
 	}
@@ -36,7 +38,7 @@ func explain(err error, op, path string) error {
 	return &fs.PathError{Op: op, Path: path, Err: &hintedError{err, hint}}
 }
 
-// hintedError adds to an error what to do about it.
+// hintedError is an error with advice on what to do about it.
 type hintedError struct {
 	err  error
 	hint string
@@ -49,13 +51,13 @@ func (e *hintedError) Unwrap() error { return e.err }
 func deniedHint(op, path, dir string) string {
 	me := userName(os.Geteuid())
 	if os.Geteuid() == 0 {
-		return "the user is root, so look for an immutable flag (lsattr), SELinux or a missing capability"
+		return "the user is root, so look for an immutable flag (lsattr), SELinux, or a missing capability"
 	}
 	switch op {
 	case "open", "read":
 		return fmt.Sprintf("user %s may not read it", me)
 	case "replace":
-		return fmt.Sprintf("%s may be sticky (drwxrwxrwt): then user %s replaces only files of their own there", dir, me)
+		return fmt.Sprintf("%s may be sticky (drwxrwxrwt), so that user %s may replace only their own files in it", dir, me)
 	case "write in place":
 		return fmt.Sprintf("user %s may not write it", me)
 	case "stat", "resolve":

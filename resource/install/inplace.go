@@ -9,7 +9,7 @@ import (
 // overwrite writes want into the existing file called name, which is a mount
 // point. The marker says Partial from before the content changes; the caller
 // removes it after success. After an error without it, nothing has changed.
-func (d *directory) overwrite(name string, want Want) (warnings []Warning, err error) {
+func (d *directory) overwrite(name string, want Want) (warnings []string, err error) {
 	file, have, err := d.open(name, unix.O_RDWR)
 	if err != nil {
 		return nil, err

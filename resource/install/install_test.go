@@ -204,8 +204,8 @@ func TestOwnerThatMayNotBeSet(t *testing.T) {
 				t.Errorf("warnings %v, err %v, want one warning", result.Warnings, err)
 				return
 			}
-			const text = ": user nobody is no member of group root and may not give it to that group: run as root, or name another group"
-			if got := result.Warnings[0]; got.String() != target+text {
+			const text = ": user nobody is not a member of group root and may not give it to that group: run as root, or set another group"
+			if got := result.Warnings[0]; got != target+text {
 				t.Errorf("warning %q", got)
 			}
 			if differs, err := Compare(target, result.State, want); differs || err != nil {
@@ -221,7 +221,7 @@ func TestOwnerThatMayNotBeSet(t *testing.T) {
 	must(t, os.WriteFile(target, []byte("root's\n"), 0o644))
 	as(t, nobody, nobody, func() {
 		result, err := tryPut(target, wanting("two\n"), Options{})
-		if err != nil || len(result.Warnings) != 2 || !strings.Contains(result.Warnings[1].Problem, "may not give it to user root") {
+		if err != nil || len(result.Warnings) != 2 || !strings.Contains(result.Warnings[1], "may not give it to user root") {
 			t.Errorf("warnings %v, err %v, want group and owner", result.Warnings, err)
 		}
 		if result, err = tryPut(target, wanting("three\n"), Options{}); err != nil || len(result.Warnings) != 0 {
@@ -260,7 +260,7 @@ func TestPreflight(t *testing.T) {
 		{"root/x/new", true, "stage DIR/root/x: permission denied: user nobody may not create files in DIR/root: chgrp " + group + " DIR/root && chmod g+w DIR/root"},
 		{"mine/secret", false, "open DIR/mine/secret: permission denied: user nobody may not read it"},
 		{"tmp/new", false, ""},
-		{"tmp/a", false, "replace DIR/tmp/a: operation not permitted: DIR/tmp may be sticky (drwxrwxrwt): then user nobody replaces only files of their own there"},
+		{"tmp/a", false, "replace DIR/tmp/a: operation not permitted: DIR/tmp may be sticky (drwxrwxrwt), so that user nobody may replace only their own files in it"},
 		{"mine/sub", false, "DIR/mine/sub is a directory, not a regular file: change dest, or move it away"},
 		{"mine/" + strings.Repeat("x", 230), false, "stage DIR/mine/" + strings.Repeat("x", 230) + ": file name too long: choose a shorter name"},
 	}

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newFileMode is the mode of a file that is new and whose mode is not given.
+// newFileMode is the mode of a new file if none is given.
 const newFileMode = 0o644
 
 // setMetadata gives file the owner, group, extended attributes and mode that
 // want names, or else those of the old file, whose state is have; old is that
 // file, or nil if its attributes are not to be copied. The group comes before
-// the owner, because who gives a file away has no say in its group any more;
-// both come before the mode, because they clear bits of it; the mode comes after
+// the owner, because once a file is given away its group can no longer be set.
+// Both come before the mode, because they clear bits of it. The mode comes after
 // the attributes, because access control lists contain it.
-func setMetadata(file *os.File, target string, old *os.File, have State, want Want) (warnings []Warning, err error) {
+func setMetadata(file *os.File, target string, old *os.File, have State, want Want) (warnings []string, err error) {
 	is, err := stateOfOpen(file)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (w Want) metadata(have State) (uid, gid, mode int) {
 }
 
 // setTime gives the file called name the modification time t, unless that is
-// zero. It comes before a change of owner, after which we may not.
+// zero. It comes before a change of owner, after which it is not permitted.
 func (d *directory) setTime(name string, t time.Time) error {
 	if t.IsZero() {
 		return nil

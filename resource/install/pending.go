@@ -10,8 +10,8 @@ import (
 // one with the kind in it, because only presence is atomic: setting a marker is
 // a single system call that is done or not done when this process is killed,
 // and one that somebody else has put there is neither opened nor written. They
-// are not synced: a power cut stops the reader of the target too, and only a
-// crash of this process must not lose them.
+// are not synced: only a crash of this process must not lose them, for a power cut
+// stops the reader of the target as well.
 func reloadName(name string) string  { return "." + name + ".pc4patroni-reload" }
 func partialName(name string) string { return "." + name + ".pc4patroni-partial" }
 
@@ -19,14 +19,14 @@ func partialName(name string) string { return "." + name + ".pc4patroni-partial"
 type Pending int
 
 const (
-	// None: nothing is.
+	// None: nothing.
 	None Pending = iota
 	// Reload: the target was replaced, or was about to be, and the program that
 	// reads it has not been told.
 	Reload
-	// Partial: the target was being written in place, and may be half of
-	// what it should be. Nobody must load it before it compares equal or has
-	// been installed again.
+	// Partial: the target was being written in place, and may be half
+	// written. Nothing may load it before it compares equal or has been
+	// installed again.
 	Partial
 )
 
@@ -68,7 +68,7 @@ func (d *directory) mark(marker string) error {
 	return file.Close()
 }
 
-// ClearPending says that target is right, and that its reader has been told.
+// ClearPending records that target is right, and that its reader has been told.
 func ClearPending(target string) error {
 	return unlessMissing(inDirectory(target, func(d *directory, name string) error {
 		if err := d.remove(partialName(name)); err != nil {

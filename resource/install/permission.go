@@ -10,37 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Warning says that a file is kept up to date without something that this
-// user may not give it. Two equal warnings are the same warning.
-type Warning struct {
-	Target  string // the file
-	Problem string // who may not do what
-	Remedy  string // what to do about it
+// The warnings of Stage, Install and Preflight say what a file is kept up to date
+// without, who may not do what, and what to do about it.
+
+func ownerWarning(target string, uid int) string {
+	owner := userName(uid)
+	return fmt.Sprintf("%s: user %s may not give it to user %s, and keeps it: run as user %s, or set another owner",
+		target, userName(os.Geteuid()), owner, owner)
 }
 
-func (w Warning) String() string { return fmt.Sprintf("%s: %s: %s", w.Target, w.Problem, w.Remedy) }
-
-func ownerWarning(target string, uid int) Warning {
-	return Warning{target,
-		fmt.Sprintf("user %s may not give it to user %s, and keeps it", userName(os.Geteuid()), userName(uid)),
-		fmt.Sprintf("run as user %s, or name another owner", userName(uid))}
-}
-
-func groupWarning(target string, gid int) Warning {
+func groupWarning(target string, gid int) string {
 	me, group := userName(os.Geteuid()), groupName(gid)
-	remedy := "run as root, or name another group"
+	remedy := "run as root"
 	if gid != 0 { // nobody should become a member of root's group for this
-		remedy = fmt.Sprintf("usermod -aG %s %s and restart, or name another group", group, me)
+		remedy = fmt.Sprintf("usermod -aG %s %s and restart", group, me)
 	}
-	return Warning{target, fmt.Sprintf("user %s is no member of group %s and may not give it to that group", me, group), remedy}
+	return fmt.Sprintf("%s: user %s is not a member of group %s and may not give it to that group: %s, or set another group", target, me, group, remedy)
 }
 
-func mountWarning(target string) Warning {
-	return Warning{target, "it is a mount point, and is written in place: a reader may see half of it", "mount its directory instead"}
+func mountWarning(target string) string {
+	return target + ": it is a mount point, so it is written in place, and a reader may see half of it: mount its directory instead"
 }
 
-// maySetOwner and maySetGroup tell whether this process may give files of its
-// own to uid or gid.
+// maySetOwner and maySetGroup tell whether this process may give its own files to
+// uid or gid.
 func maySetOwner(uid int) bool { return uid == os.Geteuid() || hasCapability(unix.CAP_CHOWN) }
 
 func maySetGroup(gid int) bool {

@@ -11,10 +11,10 @@ import (
 
 // Preflight tells whether target could be replaced by want, and changes
 // nothing. makeDirs says that missing directories will be made (MakeDirs). The
-// error says who lacks which permission, and the command that gives it; the
-// warnings are those that Install would return. What it cannot foresee: a full
-// disk, SELinux, and what changes afterwards.
-func Preflight(target string, want Want, makeDirs bool) ([]Warning, error) {
+// error says who lacks which permission, and which command grants it; the
+// warnings are those that Install would return. It cannot foresee a full disk,
+// SELinux, or what changes afterwards.
+func Preflight(target string, want Want, makeDirs bool) ([]string, error) {
 	d, err := openDirectory(filepath.Dir(target), false)
 	if errors.Is(err, fs.ErrNotExist) && makeDirs {
 		return Preflight(filepath.Dir(target), want, true) // can that be made?
@@ -34,7 +34,7 @@ func Preflight(target string, want Want, makeDirs bool) ([]Warning, error) {
 	if err != nil {
 		return nil, err
 	}
-	var warnings []Warning
+	var warnings []string
 	if have.Exists {
 		if err := d.access(name, unix.R_OK); err != nil {
 			return nil, explain(err, "open", target)
@@ -59,9 +59,9 @@ func Preflight(target string, want Want, makeDirs bool) ([]Warning, error) {
 	return warnings, nil
 }
 
-// access tells whether this process may use name as mode says. Unlike a look at
-// the mode bits it heeds capabilities, access control lists and how the file
-// system is mounted.
+// access returns an error unless this process may use name as mode says. It
+// honours what the mode bits do not show: capabilities, access control lists and
+// how the file system is mounted.
 func (d *directory) access(name string, mode uint32) error {
 	return retry(func() error { return unix.Faccessat(d.fd, name, mode, unix.AT_EACCESS) })
 }
@@ -72,8 +72,8 @@ func (d *directory) isMountPoint(name string) bool {
 	return err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 // Linux 5.8
 }
 
-// sticky tells whether d, as /tmp does, lets only owners replace files, and the
-// one whose state is have is not ours.
+// sticky tells whether d, like /tmp, lets only owners replace files, and the file
+// whose state is have belongs to somebody else.
 func (d *directory) sticky(have State) bool {
 	st, err := d.lstat(".")
 	me := os.Geteuid()

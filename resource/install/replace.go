@@ -16,9 +16,9 @@ type Options struct {
 
 // Result says what Install did.
 type Result struct {
-	State    State     // of the target now
-	Original string    // the path of the copy that the first takeover left, or ""
-	Warnings []Warning // what could not be done as wanted
+	State    State    // of the target now
+	Original string   // the path of the copy that the first takeover left, or ""
+	Warnings []string // what could not be done as wanted
 }
 
 // Install puts the staged file in place of its target, and before that sets the
@@ -37,7 +37,7 @@ func (s *Staged) Install(opts Options) (Result, error) {
 		return Result{}, err
 	}
 	result := Result{Warnings: s.warnings}
-	if before != Partial { // half a file is not worth keeping, least of all over a whole copy
+	if before != Partial { // half a file must not replace a whole copy
 		if result.Original, err = s.dir.keepCopies(s.name, opts.Backup); err != nil {
 			return Result{}, err
 		}

@@ -14,12 +14,12 @@ import (
 // its own.
 const maxLinks = 40
 
-// Resolve returns the path of the file that dest stands for: a path without
-// symbolic links, so that a link stays and what it points to is replaced. dest
-// is absolute; nothing need be there yet.
+// Resolve returns the path of the file that dest stands for, without symbolic
+// links, so that a link stays and its target is replaced. dest is absolute, and
+// nothing need exist there yet.
 //
-// With a root dest lies below it, and links are read as if root were the root
-// of the file system. One that leads out of it is an error.
+// With a root, dest has to lie below it, and links are read as if root were the
+// root of the file system. A link that leads out of it is an error.
 func Resolve(dest, root string) (string, error) {
 	base, rest := "/", filepath.Clean(dest)
 	if root = filepath.Clean(root); root != "." && root != "/" {
@@ -51,7 +51,7 @@ func Resolve(dest, root string) (string, error) {
 		info, err := os.Lstat(path)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-			at = path // it is made, or found out, later
+			at = path // it will be created, or reported, later
 			continue
 		case err != nil:
 			return "", explain(errors.Unwrap(err), "resolve", path)
@@ -77,9 +77,9 @@ func Resolve(dest, root string) (string, error) {
 	return at, nil
 }
 
-// trust tells whether the symbolic link at path may be followed: not if
-// somebody else made it, or may exchange it because the directory is theirs.
-// They could lead us to replace a file that they may not even read.
+// trust returns an error if the symbolic link at path may not be followed:
+// because somebody else made it, or may exchange it in a directory of theirs.
+// They could have us replace a file that they may not even read.
 func trust(path string, link fs.FileInfo) error {
 	dir, err := os.Lstat(filepath.Dir(path))
 	if err != nil {
@@ -88,7 +88,7 @@ func trust(path string, link fs.FileInfo) error {
 	for _, info := range []fs.FileInfo{link, dir} {
 		uid := int(info.Sys().(*syscall.Stat_t).Uid)
 		if uid != 0 && uid != os.Geteuid() {
-			return fmt.Errorf("%s is a symbolic link that user %s controls, and it is not followed: name the file itself as dest, or run as that user",
+			return fmt.Errorf("%s is a symbolic link that user %s controls, so it is not followed: set dest to the file itself, or run as that user",
 				path, userName(uid))
 		}
 	}

@@ -32,7 +32,7 @@ type Staged struct {
 	name     string // of the target
 	file     *os.File
 	want     Want
-	warnings []Warning
+	warnings []string
 	synced   bool
 }
 
@@ -61,10 +61,11 @@ func Stage(target string, have State, want Want) (_ *Staged, err error) {
 	return s, err
 }
 
-// stage writes the next content of name. It keeps the metadata of the file whose
-// state is have, and the extended attributes of old unless that is nil. A
-// leftover is removed, never opened: it may be anything.
-func (d *directory) stage(name string, old *os.File, have State, want Want) (file *os.File, warnings []Warning, err error) {
+// stage writes the next content of name. Where want does not say otherwise, it
+// keeps the owner and mode of the file whose state is have, and the extended
+// attributes of old unless that is nil. A leftover is removed, never opened: it
+// may be anything.
+func (d *directory) stage(name string, old *os.File, have State, want Want) (file *os.File, warnings []string, err error) {
 	if err := d.remove(stagedName(name)); err != nil {
 		return nil, nil, err
 	}
@@ -74,7 +75,7 @@ func (d *directory) stage(name string, old *os.File, have State, want Want) (fil
 	defer func() {
 		if err != nil {
 			_ = file.Close()
-			_ = d.remove(stagedName(name)) // the next attempt does
+			_ = d.remove(stagedName(name)) // or else the next attempt does
 		}
 	}()
 	markOurs(file)
@@ -117,20 +118,21 @@ func (s *Staged) Discard() {
 	s.Leave()
 }
 
-// Leave leaves the staged file where it is, for somebody to look at.
+// Leave leaves the staged file where it is, for somebody to look at. The next
+// start removes it.
 func (s *Staged) Leave() {
-	_ = s.file.Close() // a second time does no harm, and the first was looked at
+	_ = s.file.Close() // Install has closed it already, and checked the error
 	s.dir.close()
 }
 
-// RemoveLeftovers removes what processes that have ended left staged in the
-// directory of target, for whatever target, and returns how many files that
-// were. It belongs to the start of a program, once for each directory.
+// RemoveLeftovers removes the files that processes which have ended left staged
+// in the directory of target, whatever their target, and returns their number.
+// Programs call it once at start for each directory.
 //
-// A process is taken to have ended if there is none with its ID, or if this one
-// has it now. So a leftover stays while another process has its ID. And the
-// file of a live process in another PID namespace (two containers that share
-// a volume) may be removed: its Install then fails, and changes nothing.
+// A process counts as ended if no process has its ID, or if this one has it now.
+// So a leftover stays as long as another process has the ID. And the staged file
+// of a live process in another PID namespace (two containers that share a volume)
+// may be removed: its Install then fails and changes nothing.
 func RemoveLeftovers(target string) (removed int, err error) {
 	err = inDirectory(target, func(d *directory, _ string) error {
 		names, err := d.list()

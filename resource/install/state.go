@@ -103,25 +103,21 @@ func Compare(target string, have State, want Want) (bool, error) {
 	if !have.Exists || have.Size != int64(len(want.Data)) || len(MetadataChanges(have, want)) > 0 {
 		return true, nil
 	}
-	data, err := Read(target, have)
+	data, err := Read(target)
 	if err != nil {
 		return false, err
 	}
 	return !bytes.Equal(data, want.Data), nil
 }
 
-// Read returns the content of target if it is still the file whose state is
-// have.
-func Read(target string, have State) (data []byte, err error) {
+// Read returns the content of target.
+func Read(target string) (data []byte, err error) {
 	err = inDirectory(target, func(d *directory, name string) error {
-		file, is, err := d.open(name, unix.O_RDONLY)
+		file, _, err := d.open(name, unix.O_RDONLY)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
-		if is.Dev != have.Dev || is.Ino != have.Ino {
-			return fmt.Errorf("%s was replaced meanwhile", target)
-		}
 		data, err = io.ReadAll(file)
 		return err
 	})
