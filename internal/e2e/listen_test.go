@@ -147,18 +147,3 @@ func TestListenOnTakenPort(t *testing.T) {
 		t.Errorf("the file was written: %v", err)
 	}
 }
-
-// TestAlertRules has Prometheus check the rules that docs/monitoring.md offers.
-func TestAlertRules(t *testing.T) {
-	page := proctest.Read(t, proctest.Repository(t), "docs", "monitoring.md")
-	rules := regexp.MustCompile("(?s)```yaml\n(groups:.*?)```").FindStringSubmatch(page)
-	if rules == nil {
-		t.Fatal("docs/monitoring.md holds no rules")
-	}
-	proctest.Need(t, "promtool")
-	path := proctest.Write(t, rules[1], proctest.WorkDir(t), "rules.yml")
-	out := proctest.Invoke(t, nil, proctest.Program("promtool"), "check", "rules", path)
-	if out.Code != 0 || !strings.Contains(out.Stdout, "SUCCESS") {
-		t.Errorf("promtool check rules: status %d\n%s%s", out.Code, out.Stdout, out.Stderr)
-	}
-}

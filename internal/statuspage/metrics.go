@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"pc4patroni/backends"
+	"pc4patroni/funcs/patroni"
 	"pc4patroni/internal/report"
 	"pc4patroni/resource/engine"
 )
@@ -50,6 +51,10 @@ var (
 		"How long the check and reload commands ran.", "resource", "command")
 	metricFailures = describe("command_failures_total",
 		"Runs of the check and reload commands that failed.", "resource", "command")
+	metricHasPrimary = describe("cluster_has_primary",
+		"Whether a member holds the leader lock (1) or not (0); absent for a standby cluster.", "backend", "cluster")
+	metricConfigOutdated = describe("config_outdated",
+		"Whether the configuration on disk is another one than the one that runs (1) or not (0).")
 	metricBuildInfo = describe("build_info",
 		"What was built: always 1.", "version", "revision", "goversion")
 )
@@ -83,6 +88,18 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 	status, observed := m.engine.Status(), m.seen.observed()
 	gauge(metricBackendUp, number(allConnected(status.Backends)))
 	gauge(metricBuildInfo, 1, m.build.Version, m.build.Revision, m.build.GoVersion)
+	gauge(metricConfigOutdated, number(status.Outdated))
+	for _, c := range m.clusters().clusters {
+		groups := c.Groups
+		if len(groups) == 0 {
+			groups = []*patroni.Cluster{c.Cluster}
+		}
+		for _, g := range groups {
+			if !g.StandbyCluster && len(g.Members) > 0 { // without members it is known in part only
+				gauge(metricHasPrimary, number(g.Primary != nil), label(c.Backend), label(g.Path))
+			}
+		}
+	}
 	events := 0
 	resyncs := map[string]int{
 		backends.ResyncInterval: 0, backends.ResyncCompacted: 0, backends.ResyncReplaced: 0, backends.ResyncOther: 0,

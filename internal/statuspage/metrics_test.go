@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -109,6 +110,7 @@ pc4patroni_command_duration_seconds_sum{command="reload",resource="good"} 0.3
 pc4patroni_command_duration_seconds_count{command="reload",resource="good"} 3
 pc4patroni_command_failures_total{command="check",resource="good"} 1
 pc4patroni_command_failures_total{command="reload",resource="good"} 0
+pc4patroni_config_outdated 0
 pc4patroni_events_total 7
 pc4patroni_reload_pending{resource="broken"} 0
 pc4patroni_reload_pending{resource="good"} 0
@@ -236,5 +238,33 @@ func TestMonitoringPage(t *testing.T) {
 		if _, ok := want[base]; !ok {
 			t.Errorf("%s is mentioned, but there is no such metric", m)
 		}
+	}
+}
+
+// TestClusterMetrics: who leads can be alerted on, and a standby cluster is no alert.
+func TestClusterMetrics(t *testing.T) {
+	keys := threeNodes("batman")
+	leaderless := threeNodes("joker")
+	delete(leaderless, "/service/joker/leader")
+	maps.Copy(keys, leaderless)
+	standby := threeNodes("robin")
+	standby["/service/robin/config"] = `{"standby_cluster":{"host":"10.1.0.1"}}`
+	maps.Copy(keys, standby)
+	keys["/service/part/leader"] = "db1" // its members are not read
+	outdated := engine.Status{Backends: connected(), Outdated: true}
+	handler := newHandler(newTestMonitor(&toldEngine{status: outdated, keys: []engine.Keys{{Resource: "a", Backend: "etcd a", Values: keys}}}), "", onLoopback)
+	var got []string
+	for line := range strings.Lines(body(t, get(t, handler, "/metrics"))) {
+		if strings.HasPrefix(line, "pc4patroni_cluster") || strings.HasPrefix(line, "pc4patroni_config") {
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		"pc4patroni_cluster_has_primary{backend=\"etcd a\",cluster=\"/service/batman\"} 1\n",
+		"pc4patroni_cluster_has_primary{backend=\"etcd a\",cluster=\"/service/joker\"} 0\n",
+		"pc4patroni_config_outdated 1\n",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
 }
