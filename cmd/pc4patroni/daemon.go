@@ -115,7 +115,7 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 			return
 		case <-ready:
 			ready = nil
-			d.log.Info("ready, every resource was reconciled")
+			d.log.Info("ready, every resource has been reconciled")
 		case <-hangup:
 			d.reload(ctx)
 			interval.Reset(d.settings.Interval)

@@ -69,10 +69,10 @@ func merge(readings []reading) (map[string]string, error) {
 		}
 		for key, value := range r.values {
 			if have, ok := values[key]; ok && have != value {
-				return nil, fmt.Errorf("key %q is not the same in %s and in %s: dump them one by one, with -prefix and -node", key, from[key], r.backend)
+				return nil, fmt.Errorf("key %q differs between %s and %s: dump them one by one, with -prefix and -node", key, from[key], r.backend)
 			}
 			if !utf8.ValidString(key) || !utf8.ValidString(value) {
-				return nil, fmt.Errorf("key %q in %s is not UTF-8 text, which a snapshot cannot hold", key, r.backend)
+				return nil, fmt.Errorf("key %q in %s is not UTF-8, and a snapshot can only hold text", key, r.backend)
 			}
 			values[key], from[key] = value, r.backend
 		}
@@ -88,7 +88,7 @@ func nothingBelow(readings []reading) string {
 	for _, r := range readings {
 		where = append(where, fmt.Sprintf("below %s in %s", strings.Join(r.paths, " "), r.backend))
 	}
-	return "there is no key " + strings.Join(where, ", nor ")
+	return "no keys " + strings.Join(where, ", nor ")
 }
 
 // writePrivately replaces a file at once by one that only its owner can read:

@@ -21,15 +21,6 @@ import (
 	"pc4patroni/internal/report"
 )
 
-// Exit statuses.
-const (
-	exitOK      = 0 // all in sync or applied
-	exitFailed  = 1 // a resource failed or is held, or the run was interrupted
-	exitUsage   = 2 // usage or configuration
-	exitBackend = 3 // the backend could not be reached
-	exitPending = 4 // changes are pending (-noop -exit-code)
-)
-
 func main() {
 	os.Exit(run(os.Args, os.Environ(), os.Stdout, os.Stderr))
 }
@@ -48,20 +39,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	logging.Fatal(stderr, inv.Name, p.logFormat, inv.Getenv("JOURNAL_STREAM"), err)
-	_, badConfig := errors.AsType[*configError](err)
-	second, killed := errors.AsType[*secondSignal](err)
-	switch {
-	case killed:
-		return second.status()
-	case badConfig:
-		return exitUsage
-	case errors.Is(err, errUnreachable):
-		return exitBackend
-	case errors.Is(err, errPending):
-		return exitPending
-	default:
-		return exitFailed
-	}
+	return exitStatus(err)
 }
 
 // program is one run with its settings.
@@ -124,16 +102,3 @@ func (p *program) warn(warnings []string) {
 		p.log.Warn("configuration warning", "why", warning)
 	}
 }
-
-// configError is an error in the configuration: nothing was tried.
-type configError struct{ err error }
-
-func (e *configError) Error() string { return e.err.Error() }
-
-func (e *configError) Unwrap() error { return e.err }
-
-// What the error of a mode wraps, for the exit status.
-var (
-	errUnreachable = errors.New("the backend could not be reached")
-	errPending     = errors.New("changes are pending")
-)

@@ -74,11 +74,11 @@ func (d *daemon) compare(ctx context.Context) {
 	d.disk.seen = now
 	switch {
 	case now == d.disk.loaded:
-		d.log.Info("the configuration on disk is again the one that runs")
+		d.log.Info("the configuration on disk is back to the one that runs")
 	case d.CalledConfd():
 		d.reload(ctx)
 	default:
-		d.log.Warn("the configuration on disk is newer than the one that runs: run systemctl reload, or send SIGHUP", "confdir", d.settings.ConfDir)
+		d.log.Warn("the configuration on disk differs from the one that runs: run systemctl reload, or send SIGHUP", "confdir", d.settings.ConfDir)
 	}
 }
 

@@ -144,7 +144,7 @@ func (p *program) outcome(stop context.Context, results []engine.ResourceStatus)
 	}
 	switch {
 	case unusable > 0:
-		return &configError{fmt.Errorf("the backend of %d of %d resources cannot be used as it is set", unusable, len(results))}
+		return &configError{fmt.Errorf("%d of %d resources have a backend whose settings cannot work", unusable, len(results))}
 	case failed > 0:
 		return fmt.Errorf("%d of %d resources failed or are held", failed+waiting, len(results))
 	case waiting > 0 && stop.Err() != nil:

@@ -18,7 +18,7 @@ func (d *daemon) reload(ctx context.Context) {
 	case ctx.Err() != nil:
 		// The program ends; whether this was in time is of no interest.
 	case err != nil:
-		d.log.Error("the new configuration cannot be used, the old one stays", "err", err)
+		d.log.Error("new configuration rejected, the old one stays in use", "err", err)
 	default:
 		d.log.Info("configuration reloaded", "resources", len(set.Resources), "broken", len(set.Broken))
 	}
@@ -53,7 +53,7 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 	runs = true
 	d.warn(warnings)
 	for _, name := range fixed {
-		d.log.Warn("this setting has changed, but takes effect with a restart only", "setting", name)
+		d.log.Warn("setting changed, takes effect after a restart only", "setting", name)
 	}
 	d.settings = settings
 	d.level.Set(settings.LogLevel)

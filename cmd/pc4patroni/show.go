@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"pc4patroni/backends"
@@ -78,7 +80,7 @@ func verdict(v *report.View, readings []reading) error {
 	case keys == 0:
 		return errors.New(nothingBelow(readings))
 	default:
-		return fmt.Errorf("none of the %d keys belongs to a cluster of Patroni", keys)
+		return fmt.Errorf("none of the %d keys belongs to a Patroni cluster", keys)
 	}
 }
 
@@ -127,3 +129,27 @@ func (r asRead) Watch(context.Context, []backends.WatchPath, time.Duration, func
 }
 
 func (r asRead) Close() error { return nil }
+
+// askWithin is how long -show waits for the daemon's word.
+const askWithin = time.Second
+
+// warnOutdated warns if the daemon runs another configuration than the one that
+// -show reads. It can be asked only where it listens.
+func (p *program) warnOutdated() {
+	if p.settings.Listen == "" {
+		return
+	}
+	client := &http.Client{Timeout: askWithin, Transport: &http.Transport{DisableKeepAlives: true}} // past any proxy
+	answer, err := client.Get("http://" + p.settings.Listen + "/status.json")
+	if err != nil {
+		p.log.Debug("daemon not reached", "err", err)
+		return
+	}
+	defer answer.Body.Close()
+	var status struct {
+		Outdated bool `json:"outdated"`
+	}
+	if json.NewDecoder(answer.Body).Decode(&status) == nil && status.Outdated {
+		p.log.Warn("the configuration on disk differs from the one that the daemon runs: run systemctl reload, or send SIGHUP")
+	}
+}

@@ -63,7 +63,7 @@ func watchSignals(grace time.Duration, log *slog.Logger) *signals {
 		case second := <-received:
 			cancelKill(&secondSignal{second.(syscall.Signal)})
 		case <-timer.C:
-			cancelKill(fmt.Errorf("not done %s after the signal to end", grace))
+			cancelKill(fmt.Errorf("still running %s after the signal", grace))
 		case <-released:
 		}
 	}()
@@ -90,7 +90,7 @@ func (s *signals) await(mode func(stop, kill context.Context) error) error {
 	case err := <-ended:
 		return err
 	case <-timer.C:
-		return errors.Join(cutShort(s.kill), errors.New("something hangs and was not waited for; the next start repairs what it left"))
+		return errors.Join(cutShort(s.kill), errors.New("gave up waiting for something that hangs; the next start cleans up after it"))
 	}
 }
 

@@ -84,7 +84,7 @@ func hangupSettings(t *testing.T, h *host) {
 	h.AwaitFile("main", proctest.Db1)
 	h.AwaitToldTimes("main", 2)
 	for _, setting := range []string{"listen", "log-format", "noop"} {
-		h.Logged("takes effect with a restart only\" setting="+setting, 1)
+		h.Logged("takes effect after a restart only\" setting="+setting, 1)
 	}
 
 	// Without reload commands from now on.
@@ -193,7 +193,7 @@ func hangupUnusable(t *testing.T, h *host) {
 			tt.change()
 		}
 		h.Run.Signal(t, syscall.SIGHUP)
-		h.AwaitLog("the new configuration cannot be used, the old one stays", i+1)
+		h.AwaitLog("new configuration rejected, the old one stays in use", i+1)
 		if !strings.Contains(h.Log(), tt.say) {
 			t.Errorf("%s: the log does not say %s", tt.name, tt.say)
 		}

@@ -127,7 +127,7 @@ func signalTimeout(t *testing.T, h *host) {
 	h.Ended(0)
 	h.groupGone()
 	h.owes("main")
-	h.Logged("not done 300ms after the signal to end", 1)
+	h.Logged("still running 300ms after the signal", 1)
 }
 
 // signalWhileReading ends the program while the reading of the configuration waits for a

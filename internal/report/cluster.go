@@ -112,7 +112,7 @@ func troubles(c *patroni.Cluster, now time.Time) []Remark {
 		}
 	}
 	if c.Paused {
-		add(Warn, "paused: Patroni does not fail over")
+		add(Warn, "paused: Patroni will not fail over")
 	}
 	if f := c.Failover; f != nil {
 		what := "failover requested"

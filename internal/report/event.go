@@ -107,7 +107,7 @@ func (l *EventLog) words(ev engine.Event) (Level, string) {
 		if wasDown {
 			return OK, "back after " + Duration(ev.Time.Sub(since))
 		}
-		return OK, "read for the first time"
+		return OK, "first read"
 	}
 	return OK, ""
 }

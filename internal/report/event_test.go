@@ -62,7 +62,7 @@ func TestEventLog(t *testing.T) {
 		"08.0 a ok: recovered",
 		"06.0 a warn: held: no primary",
 		"03.0 etcd ok: read again in full (compacted)",
-		"00.0 etcd ok: read for the first time",
+		"00.0 etcd ok: first read",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)

@@ -1,3 +1,9 @@
+// Package report is what the program tells of itself: a view of clusters,
+// resources and backends, and the words for them. -show, the status page,
+// /status.json and systemd's status all use it, so that one state has one name.
+//
+// It decides nothing: values go in, views and texts come out. Texts hold nothing
+// that acts on a terminal.
 package report
 
 import (

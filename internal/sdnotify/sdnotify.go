@@ -20,7 +20,7 @@ import (
 type Engine interface {
 	// Ready is closed after the first full reconcile.
 	Ready() <-chan struct{}
-	// Stalled returns the names of workers that showed no sign of life since
+	// Stalled returns the names of workers that have not responded since
 	// that time. A call asks for the next sign.
 	Stalled(since time.Time) []string
 }

@@ -37,7 +37,7 @@ func state(r *report.Resource) string {
 	case engine.Held.String():
 		return "held, stays as it is: " + reason
 	case engine.Waiting.String():
-		return "stays as it is, the backend was not read"
+		return "not compared, because the backend could not be read"
 	case engine.Pending.String():
 		return pending(r.Change)
 	default:

@@ -29,12 +29,12 @@ func (m *monitor) serveHealth(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for i, name := range stuck {
-		stuck[i] = "no sign of life from " + report.OneLine(name)
+		stuck[i] = "not responding: " + report.OneLine(name)
 	}
 	answerText(w, http.StatusServiceUnavailable, stuck)
 }
 
-// stuck returns the workers that showed no sign of life before ctx was done.
+// stuck returns the workers that did not respond before ctx was done.
 func (m *monitor) stuck(ctx context.Context) []string {
 	asked := time.Now()
 	poll := time.NewTicker(pollLiveness)

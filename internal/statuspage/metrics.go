@@ -32,31 +32,31 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // docs/monitoring.md lists all of them.
 var (
 	metricBackendUp = describe("backend_up",
-		"Whether every backend can be read (1) or not (0).")
+		"1 if every backend can be read, else 0.")
 	metricResyncs = describe("backend_resyncs_total",
-		"Full reads after the first one, by what called for them.", "reason")
+		"Full reads after the first one, by reason.", "reason")
 	metricEvents = describe("events_total",
-		"Changes of keys that were received.")
+		"Key changes received from the backends.")
 	metricRenders = describe("renders_total",
-		"Attempts to render the template; a failure holds the resource.", "resource", "result")
+		"Renderings of the template, by result; after a failure the file stays as it is.", "resource", "result")
 	metricInSync = describe("resource_in_sync",
-		"Whether the file is what it should be and its reload is done (1) or not (0).", "resource")
+		"1 if the file is as it should be and its reload is done, else 0.", "resource")
 	metricHeld = describe("resource_held",
-		"Whether the template cannot be rendered now, so that the file stays as it is.", "resource")
+		"1 if the cluster lacks what the template needs now, so that the file stays as it is, else 0.", "resource")
 	metricReloadPending = describe("reload_pending",
-		"Whether the file was replaced and its reload is not done.", "resource")
+		"1 if the file was replaced and its reload is not done, else 0.", "resource")
 	metricLastSuccess = describe("resource_last_success_timestamp_seconds",
-		"When the file was last found or made what it should be, with its reload done.", "resource")
+		"Unix time at which the file was last known to be as it should be, with its reload done.", "resource")
 	metricCommands = describe("command_duration_seconds",
-		"How long the check and reload commands ran.", "resource", "command")
+		"Run time of the check and reload commands.", "resource", "command")
 	metricFailures = describe("command_failures_total",
-		"Runs of the check and reload commands that failed.", "resource", "command")
+		"Failed runs of the check and reload commands.", "resource", "command")
 	metricHasPrimary = describe("cluster_has_primary",
 		"Whether a member holds the leader lock (1) or not (0); absent for a standby cluster.", "backend", "cluster")
 	metricConfigOutdated = describe("config_outdated",
 		"Whether the configuration on disk is another one than the one that runs (1) or not (0).")
 	metricBuildInfo = describe("build_info",
-		"What was built: always 1.", "version", "revision", "goversion")
+		"What this program was built from; always 1.", "version", "revision", "goversion")
 )
 
 // metrics returns the handler of /metrics.

@@ -36,7 +36,7 @@ func newObserver(loopback bool) *observer {
 	return &observer{
 		changeText: changeText(loopback), outputText: outputText(loopback),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "change_to_reload_seconds",
-			Help: "From the arrival of a change to the end of the reload that told the proxy.", Buckets: latencyBounds}),
+			Help: "Time from the arrival of a change to the end of the reload that it caused.", Buckets: latencyBounds}),
 		resources: make(map[string]report.History), backends: make(map[string]report.Received),
 	}
 }

@@ -97,7 +97,7 @@ func TestPage(t *testing.T) {
 		"Resources|6", "broken|cannot be used", "line 3: bad", "twice|cannot be used",
 		"held|held", "owing|reload pending",
 		"good|in sync|/etc/good", "Last in sync|11:59:58", "1.5 s ago", "Last change|10:30:00", "90 min ago",
-		"Last check|10:30:00|90 min ago|took 250 ms; 1 failed of 4", "Last reload|10:30:00|90 min ago|took 40 ms; none failed of 3",
+		"Last check|10:30:00|90 min ago|took 250 ms; 4 runs, 1 failed", "Last reload|10:30:00|90 min ago|took 40 ms; 3 runs, none failed",
 		"lines added: 1, removed: 1", "@@ -1,2 +1,2 @@", "-server <b>old</b>", `+server new\x1b[2J`,
 		"Clusters", "batman", "/service/batman", "db1|leader|db2|replica|db3|replica|24 MiB behind",
 		"db1|10.0.0.1:5432|leader|running|3", "db2|10.0.0.2:5432|replica|running|3|0", "db3|10.0.0.3:5432|replica|running|3|24 MiB",
@@ -276,7 +276,7 @@ func TestFailedCommand(t *testing.T) {
 		if !public {
 			printed = "not shown: not every user of the host may read the file"
 		}
-		wantInOrder(t, text, "a failed: check failed", "check failed: exit status 1 (next attempt at 12:00:07)", "What the failed check printed:|"+printed, "/service/batman")
+		wantInOrder(t, text, "a failed: check failed", "check failed: exit status 1 (next attempt at 12:00:07)", "Output of the failed check:|"+printed, "/service/batman")
 		if !public && strings.Contains(text, "serverr") {
 			t.Error("the page quotes a file that is private")
 		}

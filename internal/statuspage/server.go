@@ -37,7 +37,7 @@ const (
 // goroutines and do not block.
 type Engine interface {
 	Status() engine.Status
-	// Stalled returns the workers that showed no sign of life since that time,
+	// Stalled returns the workers that have not responded since that time,
 	// and asks for the next sign.
 	Stalled(since time.Time) []string
 	Keys() []engine.Keys
@@ -117,7 +117,7 @@ func (s *Server) serve(ctx context.Context, handler http.Handler) {
 	s.log.Info("listening", "address", s.listener.Addr().String())
 	if err := server.Serve(s.listener); stop() {
 		// The files matter more than who looks at them: the daemon goes on.
-		s.log.Error("the status page is gone", "err", err)
+		s.log.Error("status page stopped", "err", err)
 		return
 	}
 	<-ended
@@ -180,7 +180,7 @@ func newHandler(m *monitor, listen string, addr net.Addr) http.Handler {
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
 		if loopback && !isOurs(r.Host, ourName) {
-			http.Error(w, "served to this host alone: ask for localhost or an IP address", http.StatusMisdirectedRequest)
+			http.Error(w, "only this host is served: use localhost or an IP address", http.StatusMisdirectedRequest)
 			return
 		}
 		mux.ServeHTTP(w, r)

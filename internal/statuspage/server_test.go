@@ -161,7 +161,7 @@ func TestHealth(t *testing.T) {
 	}
 	told.stuck = func(time.Time) []string { return []string{"engine", "a\nb"} }
 	got := get(t, handler, "/healthz")
-	if text := body(t, got); got.StatusCode != 503 || text != "no sign of life from engine\nno sign of life from a\\nb\n" {
+	if text := body(t, got); got.StatusCode != 503 || text != "not responding: engine\nnot responding: a\\nb\n" {
 		t.Errorf("loops that hang are answered with %s:\n%s", got.Status, text)
 	}
 }

@@ -47,7 +47,7 @@ type Status struct {
 	// Resources are in the order of their file names, broken ones included.
 	Resources []ResourceStatus
 	Backends  map[string]BackendStatus
-	// Outdated says that the configuration on disk is not the one that runs. The
+	// Outdated says that the configuration on disk differs from the one that runs. The
 	// engine does not know; who does sets it.
 	Outdated bool
 }

@@ -9,6 +9,28 @@ import (
 	"pc4patroni/resource/engine"
 )
 
+// Level says how much something matters: the colour on the page.
+type Level int
+
+// The levels. Warn wants a look, Bad needs somebody.
+const (
+	OK Level = iota
+	Warn
+	Bad
+)
+
+// String returns "ok", "warn" or "bad".
+func (l Level) String() string { return [...]string{"ok", "warn", "bad"}[l] }
+
+// MarshalText writes a level as a word.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// Remark is one fact and how much it matters.
+type Remark struct {
+	Text  string
+	Level Level
+}
+
 const (
 	// maxNamed is how many resources a summary names.
 	maxNamed = 3
@@ -91,7 +113,7 @@ func isStarting(status engine.Status) bool {
 }
 
 // outdated is what somebody should do who edited the configuration.
-const outdated = "the configuration on disk is newer than the one that runs: run systemctl reload"
+const outdated = "the configuration on disk differs from the one that runs: run systemctl reload"
 
 // Troubles returns all that somebody should look at, a line each.
 func Troubles(status engine.Status) []Remark {

@@ -1,9 +1,3 @@
-// Package report is what the program tells of itself: a view of clusters,
-// resources and backends, and the words for them. -show, the status page,
-// /status.json and systemd's status all use it, so that one state has one name.
-//
-// It decides nothing: values go in, views and texts come out. Texts hold nothing
-// that acts on a terminal.
 package report
 
 import (
@@ -15,28 +9,6 @@ import (
 	"pc4patroni/funcs/patroni"
 	"pc4patroni/internal/terminal"
 )
-
-// Level says how much something matters.
-type Level int
-
-// The levels. Warn wants a look, Bad needs somebody.
-const (
-	OK Level = iota
-	Warn
-	Bad
-)
-
-// String returns "ok", "warn" or "bad".
-func (l Level) String() string { return [...]string{"ok", "warn", "bad"}[l] }
-
-// MarshalText writes a level as a word.
-func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
-
-// Remark is one fact and how much it matters.
-type Remark struct {
-	Text  string
-	Level Level
-}
 
 // maxLine is how many characters of a text fit into one line.
 const maxLine = 240
