@@ -1,9 +1,13 @@
 package resource
 
-import "text/template/parse"
+import (
+	"slices"
+	"text/template/parse"
+)
 
 // walkCalls visits every function that is named below a node, with the command
-// that it is named in: the first argument of a call is the function itself.
+// that it is named in. The first argument of a call is the function itself, and
+// the last one is what a pipeline hands on to it.
 func walkCalls(node parse.Node, visit func(function string, call *parse.CommandNode)) {
 	branch := func(n *parse.BranchNode) {
 		walkCalls(n.Pipe, visit)
@@ -30,19 +34,25 @@ func walkCalls(node parse.Node, visit func(function string, call *parse.CommandN
 	case *parse.ChainNode:
 		walkCalls(n.Node, visit)
 	case *parse.PipeNode:
-		if n != nil {
-			for _, command := range n.Cmds {
-				walkCalls(command, visit)
+		if n == nil {
+			return
+		}
+		var piped []parse.Node
+		for _, command := range n.Cmds {
+			args := command.Args
+			if function, ok := args[0].(*parse.IdentifierNode); ok {
+				call := *command
+				call.Args = slices.Concat(args, piped)
+				visit(function.Ident, &call)
+				args = args[1:]
 			}
-		}
-	case *parse.CommandNode:
-		args := n.Args
-		if function, ok := args[0].(*parse.IdentifierNode); ok {
-			visit(function.Ident, n)
-			args = args[1:]
-		}
-		for _, arg := range args {
-			walkCalls(arg, visit)
+			for _, arg := range args {
+				walkCalls(arg, visit)
+			}
+			piped = []parse.Node{command}
+			if len(command.Args) == 1 {
+				piped = command.Args
+			}
 		}
 	case *parse.IdentifierNode: // an argument, or before a field: called without arguments
 		visit(n.Ident, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: n.Pos, Args: []parse.Node{n}})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/template/parse"
+	"unicode"
 )
 
 // differing are the functions that abtreece/confd has by the same name but that
@@ -14,6 +15,26 @@ import (
 var differing = map[string]string{
 	"trimPrefix": `the prefix comes first here, trimPrefix "www." TEXT; in abtreece/confd it comes last`,
 	"camelcase":  `camelcase "http_server" is HttpServer here; in abtreece/confd it is httpServer`,
+}
+
+// swapped says for functions of a text and something to look for how they are
+// called here. text is the place of the text: confd has it first, sprig last.
+var swapped = map[string]struct {
+	text  int
+	usage string
+}{
+	"contains":   {1, `contains TEXT "part"`},
+	"split":      {1, `split TEXT ","`},
+	"trimSuffix": {1, `trimSuffix TEXT ".conf"`},
+	"splitList":  {2, `splitList "," TEXT`},
+	"trimPrefix": {2, `trimPrefix "www." TEXT`},
+	"trimAll":    {2, `trimAll "/" TEXT`},
+	"hasPrefix":  {2, `hasPrefix "db" TEXT`},
+	"hasSuffix":  {2, `hasSuffix ".conf" TEXT`},
+	"regexMatch": {2, `regexMatch "^db" TEXT`},
+	"regexFind":  {2, `regexFind "[0-9]+" TEXT`},
+	"default":    {2, `default "value" TEXT`},
+	"regexSplit": {2, `regexSplit ", *" TEXT -1`},
 }
 
 // unsupported are keys of abtreece/confd's resource files that have no
@@ -37,22 +58,37 @@ func (res *Resource) Warnings(fromConfd bool) []string {
 	for _, name := range slices.Sorted(maps.Keys(res.source.trees)) {
 		tree := res.source.trees[name]
 		walkCalls(tree.Root, func(function string, call *parse.CommandNode) {
-			if why, ok := differing[function]; ok && (fromConfd || isReversed(function, call)) {
-				at, _ := tree.ErrorContext(call)
-				file, line, _ := strings.Cut(at, ":")
-				line, _, _ = strings.Cut(line, ":")
-				found = append(found, fmt.Sprintf("%s: line %s: %s (docs/migration.md, row \"trimPrefix, camelcase\")", filepath.Join(res.source.dir, file), line, why))
+			why, ok := differing[function]
+			switch {
+			case ok && (fromConfd || isSwapped(function, call.Args)):
+				why += ` (docs/migration.md, row "trimPrefix, camelcase")`
+			case isSwapped(function, call.Args):
+				why = fmt.Sprintf("the arguments of %s seem to be swapped: write %s (docs/template-functions.md, \"Arguments in another order\")", function, swapped[function].usage)
+			case function == "replace" && len(call.Args) == 4:
+				why = "replace takes the text first and a number last, as in confd: write replace TEXT \"old\" \"new\" -1 (docs/template-functions.md, \"Arguments in another order\")"
+			default:
+				return
 			}
+			at, _ := tree.ErrorContext(call)
+			file, line, _ := strings.Cut(at, ":")
+			line, _, _ = strings.Cut(line, ":")
+			found = append(found, fmt.Sprintf("%s: line %s: %s", filepath.Join(res.source.dir, file), line, why))
 		})
 	}
 	return found
 }
 
-// isReversed tells whether the arguments of a call are in the order that
-// abtreece/confd wants: nobody trims a variable prefix off a literal.
-func isReversed(function string, call *parse.CommandNode) bool {
-	if function != "trimPrefix" || len(call.Args) != 3 {
+// isSwapped tells whether a function is given a literal where its text belongs,
+// and something else in the place of what to look for: nobody trims a variable
+// prefix off a literal. A literal with several words may be a list in which to
+// look for a variable. The first of args is the function itself.
+func isSwapped(function string, args []parse.Node) bool {
+	order, ok := swapped[function]
+	if !ok || len(args) < 3 {
 		return false
 	}
-	return call.Args[1].Type() != parse.NodeString && call.Args[2].Type() == parse.NodeString
+	text, isLiteral := args[order.text].(*parse.StringNode)
+	return isLiteral && args[3-order.text].Type() != parse.NodeString && len(strings.FieldsFunc(text.Text, isSeparator)) < 2
 }
+
+func isSeparator(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;|", r) }

@@ -104,6 +104,69 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// TestSwappedArguments: confd and sprig differ in the order of arguments. A literal in the
+// place of the text gives a wrong order away, in a call as well as in a pipeline.
+func TestSwappedArguments(t *testing.T) {
+	right := []string{
+		`{{contains .X "db"}}`, `{{"db1" | contains .X}}`, `{{contains "db1,db2" .X}}`, `{{contains "db1" "db"}}`,
+		`{{split .X ","}}`, `{{split "a,b" ","}}`, `{{trimSuffix .X ".conf"}}`, `{{replace .X "a" "b" -1}}`, `{{replace "a-X" "X" .X -1}}`,
+		`{{splitList "," .X}}`, `{{.X | splitList ","}}`, `{{"db1 db2" | splitList .X}}`, `{{.X | trimPrefix "db"}}`, `{{trimAll "/" .X}}`,
+		`{{hasPrefix "db" .X}}`, `{{.X | hasSuffix "db"}}`, `{{hasPrefix .X .X}}`, `{{regexMatch "^db" .X}}`, `{{.X | default "db"}}`, `{{default .X .X}}`,
+		`{{join .X ","}}`, `{{join "," .X}}`, `{{.X | join ","}}`, `{{regexReplaceAll "a" .X "b"}}`,
+	}
+	wrong := map[string]string{
+		`{{contains "db" .X}}`:                  `contains TEXT "part"`,
+		`{{.X | contains "db"}}`:                `contains TEXT "part"`,
+		`{{if contains ":" (print .X)}}{{end}}`: `contains TEXT "part"`,
+		`{{split "," .X}}`:                      `split TEXT ","`,
+		`{{.X | split ","}}`:                    `split TEXT ","`,
+		`{{.X | trimSuffix ".conf"}}`:           `trimSuffix TEXT ".conf"`,
+		`{{.X | replace "a" "b"}}`:              `replace TEXT "old" "new" -1`,
+		`{{splitList .X ","}}`:                  `splitList "," TEXT`,
+		`{{trimPrefix .X "db"}}`:                `trimPrefix "www." TEXT`,
+		`{{trimAll .X "/"}}`:                    `trimAll "/" TEXT`,
+		`{{hasPrefix .X "db"}}`:                 `hasPrefix "db" TEXT`,
+		`{{hasSuffix .X "db" | not}}`:           `hasSuffix ".conf" TEXT`,
+		`{{regexMatch .X "^db"}}`:               `regexMatch "^db" TEXT`,
+		`{{default .X "db"}}`:                   `default "value" TEXT`,
+	}
+	check := func(call, want string) {
+		dir, set := site(t, "", "\n{{with $data := dict \"X\" cluster.Scope}}"+call+"{{end}}")
+		var warned []string
+		for _, line := range found(t, dir, set) {
+			if strings.Contains(line, "warning") {
+				warned = append(warned, line)
+			}
+		}
+		if want == "" && len(warned) > 0 {
+			t.Errorf("%s is right: %q", call, warned)
+		}
+		if want != "" && (len(warned) != 1 || !strings.HasPrefix(warned[0], "templates/a.tmpl:2: warning: ") || !strings.Contains(warned[0], want)) {
+			t.Errorf("%s: %q, want one warning that names %s", call, warned, want)
+		}
+	}
+	for _, call := range right {
+		check(call, "")
+	}
+	for call, usage := range wrong {
+		check(call, usage)
+	}
+	for _, dir := range []string{"../..", "../e2e/testdata/confd"} {
+		set, err := resource.Load(resource.Options{ConfDir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(set.Resources) == 0 {
+			t.Errorf("no resources in %s", dir)
+		}
+		for _, res := range set.Resources {
+			if warnings := res.Warnings(false); len(warnings) > 0 {
+				t.Errorf("a false alarm: %q", warnings)
+			}
+		}
+	}
+}
+
 // TestOthersMayWrite warns of a dest that every user can change.
 func TestOthersMayWrite(t *testing.T) {
 	dir, set := site(t, "", "{{primary.Host}}")
