@@ -21,7 +21,7 @@ import (
 // and how each resource stands with them. Of several backends, one that cannot
 // be reached does not hide what the others hold.
 func (p *program) show(ctx context.Context) error {
-	p.warnOutdated()
+	p.askDaemon()
 	named := config.NewBackends(p.settings)
 	set, readings, err := p.toRead(named)
 	if err != nil {
@@ -133,9 +133,10 @@ func (r asRead) Close() error { return nil }
 // askWithin is how long -show waits for the daemon's word.
 const askWithin = time.Second
 
-// warnOutdated warns if the daemon runs another configuration than the one that
-// -show reads. It can be asked only where it listens.
-func (p *program) warnOutdated() {
+// askDaemon warns of what -show cannot see: that the daemon runs another
+// configuration than the one on disk, and why it is not ready, such as a check
+// that fails. It can be asked only where it listens.
+func (p *program) askDaemon() {
 	if p.settings.Listen == "" {
 		return
 	}
@@ -147,9 +148,17 @@ func (p *program) warnOutdated() {
 	}
 	defer answer.Body.Close()
 	var status struct {
-		Outdated bool `json:"outdated"`
+		Outdated bool     `json:"outdated"`
+		Reasons  []string `json:"reasons"`
 	}
-	if json.NewDecoder(answer.Body).Decode(&status) == nil && status.Outdated {
+	if err := json.NewDecoder(answer.Body).Decode(&status); err != nil {
+		p.log.Debug("daemon not understood", "err", err)
+		return
+	}
+	if status.Outdated {
 		p.log.Warn("the configuration on disk differs from the one that the daemon runs: run systemctl reload, or send SIGHUP")
+	}
+	for _, reason := range status.Reasons {
+		p.log.Warn("the daemon is not ready", "why", reason)
 	}
 }
