@@ -115,7 +115,15 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 			return
 		case <-ready:
 			ready = nil
-			d.log.Info("ready, every resource has been reconciled")
+			resources := d.engine.Status().Resources
+			fine := 0
+			for i := range resources {
+				if report.InSync(&resources[i]) {
+					fine++
+				}
+			}
+			d.log.Info("every resource was reconciled once", "in_sync", fine, "of", len(resources))
+			d.logNeighbours(ctx, d.open, resources)
 		case <-hangup:
 			d.reload(ctx)
 			interval.Reset(d.settings.Interval)

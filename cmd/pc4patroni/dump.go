@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"unicode/utf8"
 
 	"pc4patroni/internal/config"
@@ -31,12 +30,17 @@ func (p *program) dump(ctx context.Context) error {
 			return errNoneUsable
 		}
 	}
-	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
+	open := opener(named, p.log)
+	if err := p.readAll(ctx, open, readings); err != nil {
 		return err
 	}
 	values, err := merge(readings)
 	if err != nil {
 		return err
+	}
+	if len(values) == 0 {
+		// A slip in the prefix must not replace a good snapshot.
+		return p.nothingBelow(ctx, open, readings)
 	}
 	// json writes the keys of a map in their order. Without the escapes that
 	// HTML needs, values stay readable.
@@ -58,8 +62,7 @@ func (p *program) dump(ctx context.Context) error {
 	return nil
 }
 
-// merge brings the keys of all backends together. An empty snapshot is an
-// error: a slip in the prefix must not replace a good one.
+// merge brings the keys of all backends together.
 func merge(readings []reading) (map[string]string, error) {
 	values := make(map[string]string)
 	from := make(map[string]string)
@@ -77,18 +80,7 @@ func merge(readings []reading) (map[string]string, error) {
 			values[key], from[key] = value, r.backend
 		}
 	}
-	if len(values) == 0 {
-		return nil, errors.New(nothingBelow(readings))
-	}
 	return values, nil
-}
-
-func nothingBelow(readings []reading) string {
-	var where []string
-	for _, r := range readings {
-		where = append(where, fmt.Sprintf("below %s in %s", strings.Join(r.paths, " "), r.backend))
-	}
-	return "no keys " + strings.Join(where, ", nor ")
 }
 
 // writePrivately replaces a file at once by one that only its owner can read:

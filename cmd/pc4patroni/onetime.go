@@ -69,8 +69,10 @@ func (p *program) oneTime(stop, kill context.Context) error {
 	if err != nil {
 		return &configError{err}
 	}
-	results := engine.New(p.engineOptions(p.settings, opener(named, p.log))).Once(stop, kill, set, p.settings.Wait)
+	open := opener(named, p.log)
+	results := engine.New(p.engineOptions(p.settings, open)).Once(stop, kill, set, p.settings.Wait)
 	p.logReasons(results)
+	p.logNeighbours(stop, open, results)
 	if err := cutShort(kill); err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ func (p *program) show(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.readAll(ctx, opener(named, p.log), readings); err != nil {
+	open := opener(named, p.log)
+	if err := p.readAll(ctx, open, readings); err != nil {
 		return err
 	}
 	view, err := p.view(ctx, set, readings)
@@ -45,11 +46,11 @@ func (p *program) show(ctx context.Context) error {
 	if _, err := out.WriteTo(p.stdout); err != nil {
 		return err
 	}
-	return verdict(view, readings)
+	return p.verdict(ctx, open, view, readings)
 }
 
 // verdict is the error that decides the exit status.
-func verdict(v *report.View, readings []reading) error {
+func (p *program) verdict(ctx context.Context, open func(name string) (backends.Backend, error), v *report.View, readings []reading) error {
 	var unread []error
 	keys := 0
 	for _, r := range readings {
@@ -78,7 +79,7 @@ func verdict(v *report.View, readings []reading) error {
 	case len(v.Clusters) > 0:
 		return nil
 	case keys == 0:
-		return errors.New(nothingBelow(readings))
+		return p.nothingBelow(ctx, open, readings)
 	default:
 		return fmt.Errorf("none of the %d keys belongs to a Patroni cluster", keys)
 	}

@@ -54,6 +54,9 @@ func (r *resourceState) render(have install.State) (install.Want, error) {
 	return want, r.execute(&want, now)
 }
 
+// ErrNoKeys is wrapped by the error of a resource for which there is no key.
+var ErrNoKeys = errors.New("no key at or below")
+
 // requireKeys fails where there is no key at all. A store that had some and has
 // been wiped holds the resource; where there has been none since the start the
 // prefix is wrong, most likely.
@@ -65,7 +68,7 @@ func (r *resourceState) requireKeys() error {
 	if r.AllowEmpty || r.IsStatic() {
 		return nil
 	}
-	err := fmt.Errorf("no key at or below %s: check the prefix; the file stays as it is unless allow_empty = true", strings.Join(r.Keys, ", "))
+	err := fmt.Errorf("%w %s: check the prefix; the file stays as it is unless allow_empty = true", ErrNoKeys, strings.Join(r.Keys, ", "))
 	if r.seenKeys {
 		return &heldError{err}
 	}
