@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
@@ -14,6 +15,9 @@ type Build struct {
 	Revision, Date     string // of the commit
 	Modified           bool   // since then
 }
+
+// release is the version of a package or an image, which the linker sets.
+var release string
 
 // ReadBuild returns what this program is.
 func ReadBuild() Build {
@@ -29,7 +33,7 @@ func newBuild(info *debug.BuildInfo) Build {
 	for _, s := range info.Settings {
 		setting[s.Key] = s.Value
 	}
-	b := Build{Version: info.Main.Version, GoVersion: info.GoVersion, Revision: setting["vcs.revision"], Modified: setting["vcs.modified"] == "true"}
+	b := Build{Version: cmp.Or(release, info.Main.Version), GoVersion: info.GoVersion, Revision: setting["vcs.revision"], Modified: setting["vcs.modified"] == "true"}
 	b.Date, _, _ = strings.Cut(setting["vcs.time"], "T")
 	if b.Version == "" || b.Version == "(devel)" {
 		b.Version = "development build"
