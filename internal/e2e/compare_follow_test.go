@@ -42,7 +42,7 @@ func startFollower(t *testing.T, c *cluster, function string) *follower {
 	dir := proctest.WorkDir(t)
 	more := edits{}
 	if function != "primary" {
-		more["host={{primary.Host}} port={{primary.Port}}"] = fmt.Sprintf("host={{%[1]s.Host}} port={{%[1]s.Port}}", function)
+		more["or standbyLeader primary"] = "or standbyLeader " + function
 	}
 	f := &follower{function: function, p: adoptPgBouncer(t, dir, dir, more)}
 	daemon := proctest.Launch(t, dir, "daemon-"+function, proctest.Account{}, nil, proctest.Binary(t), "-confdir", dir, "-node", c.etcd.url, "-log-format", "json")

@@ -16,6 +16,7 @@ func TestE2E(t *testing.T) {
 	t.Run("PgBouncer's check finds bad files", testPgBouncerCheck)
 	t.Run("PgBouncer's check agrees with PgBouncer", testPgBouncerCheckAgrees)
 	t.Run("PgBouncer includes a file", testPgBouncerInclude)
+	t.Run("a standby cluster is promoted", testStandbySite)
 	t.Run("the samples are accepted", testGalleryAccepted)
 	t.Run("ports of a namespace", testNamespacePorts)
 	t.Run("two clusters of a namespace want one port", testNamespaceCollision)

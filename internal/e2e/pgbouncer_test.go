@@ -127,7 +127,7 @@ func testPgBouncerCheck(t *testing.T) {
 		want string // on standard error
 	}{
 		{"no section for settings", edits{"\n[pgbouncer]\n": "\n"}, "a section is missing"},
-		{"no host for writes", edits{"host={{primary.Host}} ": ""}, "no host and port for writes"},
+		{"no host for writes", edits{"host={{$leader.Host}} ": ""}, "no host and port for writes"},
 		{"a line that is no setting", edits{"max_client_conn = 1000": "max_client_conn"}, "PgBouncer would not understand line 20:max_client_conn"},
 		{"a password in such a line", edits{"max_client_conn = 1000": "my db = host=h password=secret"}, "line 20:my db = host=h password=..."},
 	} {
