@@ -6,6 +6,12 @@ import (
 	"time"
 )
 
+// Waits between attempts after a failed reload, check or rendering.
+const (
+	firstRetry = 500 * time.Millisecond
+	maxRetry   = 30 * time.Second
+)
+
 // backoff spaces out attempts: each wait is twice the one before, up to a
 // max. The zero value is ready; it belongs to one goroutine.
 type backoff struct{ tries int }

@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -63,7 +61,6 @@ type Engine struct {
 	slots   chan struct{} // of commands
 	staging chan struct{} // of files that are being written
 	queue   *queue
-	workers workers
 	tidied  sync.Map // the directories that were searched for staged files of earlier runs
 
 	ready     chan struct{}
@@ -71,10 +68,11 @@ type Engine struct {
 	reloads   chan reloadRequest
 
 	// What Run works on. The slices and the map are replaced, never changed.
-	mu       sync.Mutex
-	set      *resource.Set
-	units    []*unit
-	watchers map[string]*watcher
+	mu        sync.Mutex
+	set       *resource.Set
+	resources []*resourceState
+	units     []*unit // also those that are about to end
+	watchers  map[string]*watcher
 }
 
 // reloadRequest is what Run is to go on with, and where to answer.
@@ -91,7 +89,6 @@ func New(opts Options) *Engine {
 		slots:   make(chan struct{}, commandsAtOnce),
 		staging: make(chan struct{}, stagedAtOnce),
 		queue:   newQueue(opts.logger()),
-		workers: newWorkers(runtime.GOMAXPROCS(0)),
 		ready:   make(chan struct{}),
 		reloads: make(chan reloadRequest),
 		set:     &resource.Set{},
@@ -106,12 +103,12 @@ func (e *Engine) options() *Options { return e.opts.Load() }
 // which every backend must have been read.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
-// checkReady closes ready if every unit has gone through its resources.
+// checkReady closes ready if every resource has been reconciled.
 func (e *Engine) checkReady() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, u := range e.units {
-		if !u.settled.Load() {
+	for _, r := range e.resources {
+		if !r.settled.Load() {
 			return
 		}
 	}
@@ -124,10 +121,9 @@ func (e *Engine) checkReady() {
 // is waited for.
 func (e *Engine) Run(stop, kill context.Context, set *resource.Set) error {
 	r := &running{engine: e, stop: stop, kill: kill}
-	defer e.workers.rest()
 	defer r.goroutines.Wait()
 	defer e.queue.close()
-	if err := r.replace(reloadRequest{opts: *e.options(), set: set}); err != nil {
+	if err := r.configure(reloadRequest{opts: *e.options(), set: set}); err != nil {
 		return err
 	}
 	for {
@@ -135,14 +131,14 @@ func (e *Engine) Run(stop, kill context.Context, set *resource.Set) error {
 		case <-stop.Done():
 			return nil
 		case request := <-e.reloads:
-			request.done <- r.replace(request)
+			request.done <- r.configure(request)
 		}
 	}
 }
 
 // Reload has Run go on with another set and other options. Units that do not
 // change by that are not disturbed, but for comparing their files with the disk;
-// each other one is replaced by itself, and waits only for what it replaces. A
+// each other one goes on with its new resources as soon as its command has ended. A
 // resource that is broken in the new set goes on as it was in the old one, if it
 // was there; each of them is logged. After an error nothing has changed.
 func (e *Engine) Reload(ctx context.Context, opts Options, set *resource.Set) error {
@@ -163,103 +159,99 @@ func (e *Engine) Reload(ctx context.Context, opts Options, set *resource.Set) er
 // running is one call of Run. One goroutine owns it.
 type running struct {
 	engine     *Engine
-	stop, kill context.Context // of Run, which replace needs for what it starts
+	stop, kill context.Context // of Run, for what configure starts
 	goroutines sync.WaitGroup
+	leaving    []*resourceState // of earlier configurations, while units may still work on them
 }
 
-// replace goes on with another set.
-func (r *running) replace(request reloadRequest) error {
+// configure goes on with another set.
+func (r *running) configure(request reloadRequest) error {
 	e := r.engine
-	old := e.set
-	set := keepBroken(old, request.set)
-	units := e.newUnits(set.Resources, true)
-	opened, err := r.open(&request.opts, units)
+	set := keepBroken(e.set, request.set)
+	opened, err := r.open(&request.opts, set.Resources)
 	if err != nil {
 		return err
 	}
 	e.opts.Store(&request.opts)
-	logBroken(request.opts.logger(), old, set)
+	logBroken(request.opts.logger(), e.set, set)
 
-	kept, fresh, ended := match(e.units, units)
-	succeed(fresh, ended)
+	before := map[*unit][]*resourceState{}
+	for _, u := range e.units {
+		before[u] = u.planned
+	}
+	r.leaving = slices.DeleteFunc(r.leaving, (*resourceState).isReleased)
+	units, resources := e.plan(set, true, r.leaving)
+	for _, s := range e.resources {
+		if !slices.Contains(resources, s) {
+			r.leaving = append(r.leaving, s)
+		}
+	}
+	var ending []*unit
+	for _, u := range e.units {
+		if !slices.Contains(units, u) && !u.hasEnded() {
+			u.planned = nil
+			ending = append(ending, u)
+		}
+	}
+	r.route(resources, opened)
 	first := e.units == nil
-	all := slices.Concat(kept, fresh)
-	r.route(all, opened)
-	for _, u := range fresh {
-		for _, s := range u.resources {
-			s.inheritStatus()
-		}
-	}
 	e.mu.Lock()
-	e.set, e.units = set, all
+	e.set, e.resources, e.units = set, resources, slices.Concat(ending, units)
 	e.mu.Unlock()
-	for _, u := range ended {
-		u.stop()
-	}
-	var known []*resourceState
-	for _, u := range fresh {
-		if len(u.replaces) > 0 {
-			u.occupied.Store(1) // until what it replaces has ended
+
+	var changes []change
+	for _, u := range e.units {
+		was, runs := before[u]
+		if runs && slices.Equal(was, u.planned) {
+			u.verifyNow()
+			continue
 		}
-		for _, s := range u.resources {
-			if s.keys.areKnown() {
-				known = append(known, s)
+		u.assign(u.planned)
+		for _, s := range u.planned {
+			if !slices.Contains(was, s) && s.keys.areKnown() {
+				changes = append(changes, change{s, urgent})
 			}
 		}
+		if !runs {
+			r.goroutines.Go(func() { u.run(r.stop, r.kill) })
+		}
 	}
-	e.queue.dispatch(known, time.Now())
-	for _, u := range fresh {
-		stop, cancel := context.WithCancel(r.stop)
-		u.stop = cancel
-		r.goroutines.Go(func() { u.run(stop, r.kill) })
-	}
-	for _, u := range kept {
-		u.verifyNow()
-	}
+	e.queue.put(changes, time.Now())
 	if !first {
 		e.checkReady()
 	}
 	return nil
 }
 
-// open opens the backends that the units need and that are not open yet. If one
-// cannot be opened, none is.
-func (r *running) open(opts *Options, units []*unit) (map[string]backends.Backend, error) {
+// open opens the backends that the resources need and that are not open yet. If
+// one cannot be opened, none is.
+func (r *running) open(opts *Options, resources []*resource.Resource) (map[string]backends.Backend, error) {
 	opened := map[string]backends.Backend{}
-	for _, name := range backendsOf(units) {
-		if r.engine.watchers[name] != nil {
+	for _, res := range resources {
+		if res.IsStatic() || r.engine.watchers[res.Backend] != nil || opened[res.Backend] != nil {
 			continue
 		}
-		b, err := opts.Open(name)
+		b, err := opts.Open(res.Backend)
 		if err != nil {
 			for _, b := range opened {
 				_ = b.Close() // the first error is the one that matters
 			}
 			return nil, err
 		}
-		opened[name] = b
+		opened[res.Backend] = b
 	}
 	return opened, nil
 }
 
-// route leads the backends' keys to units: it starts and ends watchers.
-func (r *running) route(units []*unit, opened map[string]backends.Backend) {
+// route leads the backends' keys to resources: it starts and ends watchers.
+func (r *running) route(resources []*resourceState, opened map[string]backends.Backend) {
 	e := r.engine
-	watchers := map[string]*watcher{}
-	byBackend := map[string][]*resourceState{}
-	for _, u := range units {
-		for _, s := range u.resources {
-			if !s.IsStatic() {
-				byBackend[s.Backend] = append(byBackend[s.Backend], s)
-			}
-		}
-	}
 	opts := e.options()
-	for name, resources := range byBackend {
+	watchers := map[string]*watcher{}
+	for name, resources := range byBackend(resources) {
 		w := e.watchers[name]
 		if w == nil {
-			w = &watcher{name: name, backend: opened[name], queue: e.queue, emit: e.emit, log: opts.logger().With("backend", name),
-				versions: map[string]backends.Version{}}
+			w = e.newWatcher(name, opened[name])
 		}
 		w.route(resources, opts.Interval, !opts.Watch)
 		watchers[name] = w
@@ -284,17 +276,15 @@ func (r *running) route(units []*unit, opened map[string]backends.Backend) {
 	e.mu.Unlock()
 }
 
-// backendsOf returns the names of the backends that the units read.
-func backendsOf(units []*unit) []string {
-	names := map[string]bool{}
-	for _, u := range units {
-		for _, r := range u.resources {
-			if !r.IsStatic() {
-				names[r.Backend] = true
-			}
+// byBackend returns the resources that see keys, by the name of their backend.
+func byBackend(resources []*resourceState) map[string][]*resourceState {
+	groups := map[string][]*resourceState{}
+	for _, r := range resources {
+		if !r.IsStatic() {
+			groups[r.Backend] = append(groups[r.Backend], r)
 		}
 	}
-	return slices.Sorted(maps.Keys(names))
+	return groups
 }
 
 func compare(a, b string) int { return strings.Compare(a, b) }

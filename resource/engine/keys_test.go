@@ -136,6 +136,9 @@ func TestIntervalDoesNotEndTheWatch(t *testing.T) {
 func TestChangesOfBusyUnitDoNotPileUp(t *testing.T) {
 	k := newKeys(&resource.Resource{Prefix: "/app", Keys: []string{"/app/"}, Paths: []string{"/app/"}})
 	k.apply(&backends.Update{Path: "/app/", Keys: map[string]string{"/app/a": "0"}})
+	if _, err := k.take(); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 10_000 {
 		k.apply(&backends.Update{Path: "/app/", Changes: []backends.Change{{Key: fmt.Sprintf("/app/%d", i%5), Value: fmt.Sprint(i)}}})
 	}

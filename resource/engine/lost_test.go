@@ -16,14 +16,14 @@ func TestChangeBetweenTheFirstReadsOfTwoPaths(t *testing.T) {
 		"conf.d/a.toml", "[template]\nprefix = \"/\"\nkeys = [\"/a\", \"/b\"]\nsrc = \"a.tmpl\"\ndest = \"OUTa.conf\"\n")
 	k := newKeys(s.set().Resources[0])
 	full := map[string]map[string]string{"/a/": {"/a/x": "old"}, "/b/": {"/b/x": "1"}}
-	for i, p := range k.paths {
-		values := full[p.path]
+	for i, path := range k.resource.Paths {
+		values := full[path]
 		if values == nil {
 			values = map[string]string{}
 		}
-		k.apply(&backends.Update{Path: p.path, Keys: values})
-		if p.path == "/a/" {
-			if i == len(k.paths)-1 {
+		k.apply(&backends.Update{Path: path, Keys: values})
+		if path == "/a/" {
+			if i == len(k.resource.Paths)-1 {
 				t.Fatal("the test needs /a/ to come before the last path")
 			}
 			k.apply(&backends.Update{Path: "/a/", Changes: []backends.Change{{Key: "/a/x", Value: "new"}}})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,14 +25,13 @@ const (
 // reached it waits up to wait in all. When stop is done no new work begins; a
 // running command may finish for as long as kill lasts.
 func (e *Engine) Once(stop, kill context.Context, set *resource.Set, wait time.Duration) []ResourceStatus {
-	defer e.workers.rest()
-	units := e.newUnits(set.Resources, false)
+	units, resources := e.plan(set, false, nil)
 	var reads sync.WaitGroup
 	var mu sync.Mutex
 	unread := map[string]error{}
-	for _, name := range backendsOf(units) {
+	for name, resources := range byBackend(resources) {
 		reads.Go(func() {
-			if err := e.readOnce(stop, name, units, wait); err != nil {
+			if err := e.readOnce(stop, name, resources, wait); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				unread[name] = err
@@ -39,22 +40,21 @@ func (e *Engine) Once(stop, kill context.Context, set *resource.Set, wait time.D
 	}
 	reads.Wait()
 
-	var known []*resourceState
-	for _, u := range units {
-		for _, r := range u.resources {
-			if r.keys.areKnown() {
-				known = append(known, r)
-			}
+	var changes []change
+	for _, r := range resources {
+		if r.keys.areKnown() {
+			changes = append(changes, change{r, urgent})
 		}
 	}
-	e.queue.dispatch(known, time.Time{})
+	e.queue.put(changes, time.Time{})
 	var work sync.WaitGroup
 	for _, u := range units {
-		work.Go(func() { u.once(stop, kill) })
+		u.assign(u.planned)
+		work.Go(func() { u.run(stop, kill) })
 	}
 	work.Wait()
 
-	all := statusOf(units, set.Broken)
+	all := statusOf(resources, set.Broken)
 	for i := range all {
 		if r := &all[i]; r.State == Waiting && r.Err == nil {
 			r.Err = unread[r.Backend]
@@ -66,8 +66,8 @@ func (e *Engine) Once(stop, kill context.Context, set *resource.Set, wait time.D
 	return all
 }
 
-// readOnce reads what the units see of one backend.
-func (e *Engine) readOnce(ctx context.Context, name string, units []*unit, wait time.Duration) error {
+// readOnce reads what the resources see of one backend.
+func (e *Engine) readOnce(ctx context.Context, name string, resources []*resourceState, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	backend, err := e.options().Open(name)
@@ -75,29 +75,12 @@ func (e *Engine) readOnce(ctx context.Context, name string, units []*unit, wait 
 		return fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	defer backend.Close() // what matters has been read, or has failed
-	routes := map[string][]*resourceState{}
-	var paths []string
-	for _, u := range units {
-		for _, r := range u.resources {
-			for _, path := range r.Paths {
-				if r.Backend == name {
-					if routes[path] == nil {
-						paths = append(paths, path)
-					}
-					routes[path] = append(routes[path], r)
-				}
-			}
-		}
-	}
-	updates, err := Load(ctx, backend, paths, e.options().logger())
+	routes := routesTo(resources)
+	updates, err := Load(ctx, backend, slices.Sorted(maps.Keys(routes)), e.options().logger())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	for i := range updates {
-		for _, r := range routes[updates[i].Path] {
-			r.keys.apply(&updates[i])
-		}
-	}
+	routes.apply(updates)
 	return nil
 }
 

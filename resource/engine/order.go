@@ -87,11 +87,6 @@ func (p *place) awaitTurn(ctx context.Context) bool {
 	return p == nil || await(ctx, p.turn)
 }
 
-// awaitAll waits until every place of the order is done.
-func (p *place) awaitAll(ctx context.Context) bool {
-	return p == nil || await(ctx, p.order.all)
-}
-
 func await(ctx context.Context, event <-chan struct{}) bool {
 	select {
 	case <-event:

@@ -114,7 +114,7 @@ func TestOrderSkipsOnlyWhatIsLate(t *testing.T) {
 	var resources []*resourceState
 	for _, name := range []string{"a", "b", "c"} {
 		r := &resource.Resource{Name: name, File: name + ".toml", ReloadCmd: name}
-		resources = append(resources, e.newUnits([]*resource.Resource{r}, true)[0].resources[0])
+		resources = append(resources, e.newUnit(name, r, true).newResource(r))
 	}
 	places := newOrder(slog.New(slog.DiscardHandler), resources)
 	o := places[resources[0]].order

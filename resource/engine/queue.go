@@ -6,47 +6,26 @@ import (
 	"time"
 )
 
-// A queue decides when changes are acted upon, and tells units of them. A
-// change of the leader, and nearly any other one, is acted upon at once. What
-// only moves positions in the write-ahead log waits for up to a second. A
-// deleted key waits a moment for the next one to go: a cluster that is removed
-// key by key must not be installed with half of its members.
+// A queue tells units of the changes of their resources: of a change of the
+// leader, and nearly any other one, at once. What only moves positions in the
+// write-ahead log waits for up to a second. A deleted key waits a moment for the
+// next one to go: a cluster that is removed key by key must not be installed
+// with half of its members.
 //
 // It may be used by several goroutines.
 type queue struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
-	waiting map[*resourceState]due
+	waiting map[*resourceState]debounce
 	timer   *time.Timer
 	next    time.Time // when the timer fires, or zero
 	closed  bool
 }
 
-// due is when a resource that waits has its turn.
-type due struct {
-	relaxedAt time.Time // or zero
-	settleAt  time.Time // or zero
-	goneSince time.Time // when the first key went
-}
-
-func (d due) at() time.Time {
-	if !d.settleAt.IsZero() {
-		return d.settleAt
-	}
-	return d.relaxedAt
-}
-
 // slack is how much earlier than need be a resource may have its turn, so that
 // one timer serves many.
 const slack = 20 * time.Millisecond
-
-// How long changes may wait.
-const (
-	relaxedDelay  = time.Second
-	settlingDelay = 200 * time.Millisecond
-	settlingMax   = time.Second
-)
 
 // change is a resource whose keys have changed, by more than nothing.
 type change struct {
@@ -55,62 +34,26 @@ type change struct {
 }
 
 func newQueue(log *slog.Logger) *queue {
-	return &queue{log: log, waiting: map[*resourceState]due{}}
+	return &queue{log: log, waiting: map[*resourceState]debounce{}}
 }
 
-// put takes changes that arrived at once.
-func (q *queue) put(changes []change, now time.Time) {
-	var ready []*resourceState
+// put takes the changes of different resources that arrived at once. A zero time
+// of arrival is that of changes whose latency does not count.
+func (q *queue) put(changes []change, arrived time.Time) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	var ready []*resourceState
 	for _, c := range changes {
 		d := q.waiting[c.resource]
-		switch {
-		case c.urgency == urgent, c.urgency == headless && d.settleAt.IsZero():
+		if d.add(c.urgency, arrived) {
+			q.waiting[c.resource] = d
+			q.wakeAt(d.due)
+		} else {
+			delete(q.waiting, c.resource)
 			ready = append(ready, c.resource)
-			continue
-		case c.urgency == relaxed:
-			d.relaxedAt = earliest(d.relaxedAt, now.Add(relaxedDelay))
-		default:
-			d.goneSince = earliest(d.goneSince, now)
-			d.settleAt = earliest(now.Add(settlingDelay), d.goneSince.Add(settlingMax))
-		}
-		q.waiting[c.resource] = d
-		q.wakeAt(d.at())
-	}
-	ready = q.gather(ready)
-	q.mu.Unlock()
-	q.dispatch(ready, now)
-}
-
-// gather drops what is in ready twice, and takes along what the units of the
-// others would have to render soon anyway, so that one reload serves all.
-func (q *queue) gather(ready []*resourceState) []*resourceState {
-	var all []*resourceState
-	seen := map[*resourceState]bool{}
-	add := func(r *resourceState) {
-		if !seen[r] {
-			seen[r] = true
-			all = append(all, r)
-			delete(q.waiting, r)
 		}
 	}
-	for _, r := range ready {
-		add(r)
-	}
-	if len(q.waiting) == 0 {
-		return all
-	}
-	for _, r := range ready {
-		if len(r.unit.resources) == 1 {
-			continue
-		}
-		for _, other := range r.unit.resources {
-			if d, ok := q.waiting[other]; ok && d.settleAt.IsZero() {
-				add(other)
-			}
-		}
-	}
-	return all
+	q.dispatch(ready, arrived)
 }
 
 // wakeAt has the timer fire at the given time, if it does not before.
@@ -128,32 +71,42 @@ func (q *queue) wakeAt(at time.Time) {
 
 // fire dispatches what is due.
 func (q *queue) fire() {
-	now := time.Now()
-	var ready []*resourceState
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
 	q.next = time.Time{}
 	var next time.Time
+	var ready []*resourceState
 	for r, d := range q.waiting {
-		if d.at().After(now.Add(slack)) {
-			next = earliest(next, d.at())
+		if d.due.After(now.Add(slack)) {
+			next = earliest(next, d.due)
 		} else {
+			delete(q.waiting, r)
 			ready = append(ready, r)
 		}
 	}
 	if !next.IsZero() {
 		q.wakeAt(next)
 	}
-	ready = q.gather(ready)
-	q.mu.Unlock()
 	q.dispatch(ready, time.Time{})
 }
 
-// dispatch gives each resource to its unit. Where several units are concerned
-// they keep an order; one that is busy with a command that takes long is left
-// out of it. arrived is when the changes came that a proxy has to be told
-// of without delay, or zero.
+// dispatch gives each resource to its unit, together with those of the unit that
+// would have to be rendered soon anyway, so that one reload serves all. Where
+// several units are concerned they keep an order; one that is busy with a
+// command that takes long is left out of it. The caller holds the lock, so that
+// every unit sees the orders in one sequence.
 func (q *queue) dispatch(resources []*resourceState, arrived time.Time) {
-	var places map[*resourceState]*place
+	units := map[*unit]bool{}
+	for _, r := range resources {
+		units[r.unit] = true
+	}
+	for r, d := range q.waiting {
+		if units[r.unit] && d.goneSince.IsZero() {
+			delete(q.waiting, r)
+			resources = append(resources, r)
+		}
+	}
 	var ordered []*resourceState
 	several, now := false, time.Now()
 	for _, r := range resources {
@@ -162,16 +115,15 @@ func (q *queue) dispatch(resources []*resourceState, arrived time.Time) {
 			several = several || r.unit != ordered[0].unit
 		}
 	}
+	var places map[*resourceState]*place
 	if several {
 		places = newOrder(q.log, ordered)
 	}
 	for _, r := range resources {
 		r.unit.give(r, places[r], arrived)
 	}
-	for i, r := range resources {
-		if i == 0 || r.unit != resources[i-1].unit {
-			r.unit.wakeUp()
-		}
+	for u := range units {
+		u.wakeUp()
 	}
 }
 

@@ -34,11 +34,14 @@ type progress struct {
 		hash  [sha256.Size]byte
 		state install.State
 	}
-	failedHash [sha256.Size]byte // of what could not be installed
+	failedHash [sha256.Size]byte // of what could not be installed at the last try
 	warned     map[string]bool   // of what a file could not be given
 	problems   map[string]bool   // with members, that have been logged
 
-	reported  string    // the trouble that was logged last; "" is none
+	changed   bool      // by the last reconcile, or reloaded since
+	fileErr   error     // why the file is not what it should be, or nil
+	reloadErr error     // why its pending reload has failed, or nil
+	reported  string    // the trouble with the file that was logged last; "" is none
 	heldSince time.Time // or zero
 	warnAt    time.Time // when to warn of being held, or zero
 	retry     backoff
@@ -62,31 +65,32 @@ func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
 		}
 		return false
 	}
+	failedHash := r.failedHash
+	r.failedHash = [sha256.Size]byte{}
 	var change *Change
-	if err == nil {
-		err = locateErr
+	if err = cmp.Or(err, locateErr); err == nil {
+		installed, change, err = r.apply(stop, kill, j, failedHash)
 	}
-	if err == nil {
-		installed, change, err = r.apply(stop, kill, j)
-	}
+	r.reconciled = r.reconciled || !errors.Is(err, errStopping)
 	switch {
 	case errors.Is(err, errStopping):
-		return false
+		u.give(r, nil, time.Time{}) // for the next turn
 	case errors.Is(err, errNothingNew):
 	case err != nil:
-		r.failed(err)
-		r.set(func(s *ResourceStatus) { s.Change = change })
+		r.failed(err, change)
 	default:
 		r.succeeded(installed, change)
 	}
-	r.reconciled = true
+	if installed && j.place != nil {
+		u.reloadAfter = append(u.reloadAfter, j.place.order)
+	}
 	return installed
 }
 
 // apply renders, compares and, where the file differs, installs. With Noop it
 // returns the change instead. A failure with unchanged bytes is tried again
 // only if the job says so, so that heartbeats do not run a failing check.
-func (r *resourceState) apply(stop, kill context.Context, j job) (installed bool, change *Change, err error) {
+func (r *resourceState) apply(stop, kill context.Context, j job, failedHash [sha256.Size]byte) (installed bool, change *Change, err error) {
 	opts := r.unit.engine.options()
 	have, err := install.Stat(r.target)
 	if err != nil {
@@ -125,14 +129,16 @@ func (r *resourceState) apply(stop, kill context.Context, j job) (installed bool
 		r.synced.hash, r.synced.state, r.partial = hash, have, false
 		return false, nil, nil
 	}
-	if r.state().State == Failed && hash == r.failedHash && !j.again {
+	if hash == failedHash && !j.again {
+		r.failedHash = hash
 		return false, nil, errNothingNew
 	}
 	if err := r.install(stop, kill, j, have, want, hash); err != nil {
-		r.failedHash = hash
+		if !errors.Is(err, errStopping) {
+			r.failedHash = hash
+		}
 		return false, nil, err
 	}
-	r.failedHash = [sha256.Size]byte{}
 	return true, nil, nil
 }
 
@@ -283,19 +289,12 @@ func (r *resourceState) succeeded(installed bool, change *Change) {
 	}
 	r.reported, r.heldSince, r.warnAt, r.retryAt = "", time.Time{}, time.Time{}, time.Time{}
 	r.retry.reset()
+	r.fileErr, r.changed = nil, installed
+	if installed {
+		r.reloadErr = nil // it was another file's
+	}
 	r.set(func(s *ResourceStatus) {
 		s.Change = change
-		switch {
-		case s.ReloadPending && isReloadError(s.Err) && !installed:
-			return // the reload is still to be done, and why it failed still true
-		case change != nil:
-			s.State = Pending
-		case installed, s.ReloadPending:
-			s.State = Changed
-		default:
-			s.State = InSync
-		}
-		s.Err, s.NextAttempt = nil, time.Time{}
 		if change == nil && !s.ReloadPending {
 			s.LastSuccess = time.Now()
 		}
@@ -305,28 +304,25 @@ func (r *resourceState) succeeded(installed bool, change *Change) {
 // failed records why the file could not be made what it should be, and when to
 // try again. What lasts is logged once; a command that was run again is worth a
 // line each time.
-func (r *resourceState) failed(err error) {
+func (r *resourceState) failed(err error, change *Change) {
 	now := time.Now()
 	r.retryAt = now.Add(r.retry.next(firstRetry, maxRetry))
 	if errors.Is(err, backends.ErrDenied) {
-		r.retryAt, r.failedHash = time.Time{}, [sha256.Size]byte{} // the watcher tries again
+		r.retryAt = time.Time{} // the watcher tries again
 	}
-	state := Failed
-	if isHeld(err) {
-		state = Held
-	}
-	r.set(func(s *ResourceStatus) { s.State, s.Err, s.Change, s.NextAttempt = state, err, nil, r.retryAt })
+	r.fileErr = err
+	r.set(func(s *ResourceStatus) { s.Change = change })
 	again := r.reported == err.Error() && outputOf(err) == ""
 	r.reported = err.Error()
 	if !again {
-		r.unit.engine.emit(Event{Kind: Failing, Resource: r.Name, Backend: r.Backend, Err: err, Held: state == Held})
+		r.unit.engine.emit(Event{Kind: Failing, Resource: r.Name, Backend: r.Backend, Err: err, Held: isHeld(err)})
 	}
 	log := r.unit.log
 	attrs := []any{"resource", r.Name, "dest", r.Dest, "err", err}
 	if output := outputOf(err); output != "" {
 		attrs = append(attrs, "output", output)
 	}
-	if state == Failed {
+	if !isHeld(err) {
 		r.heldSince, r.warnAt = time.Time{}, time.Time{}
 		if again {
 			log.Debug("resource still failed", attrs...)

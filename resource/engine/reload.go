@@ -3,27 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
-
-// Waits between attempts after a failure.
-const (
-	firstRetry = 500 * time.Millisecond
-	maxRetry   = 30 * time.Second
-)
-
-// reloadError says that the file is in place but its reload failed.
-type reloadError struct{ err error }
-
-func (e *reloadError) Error() string { return "reload failed: " + e.err.Error() }
-
-func (e *reloadError) Unwrap() error { return e.err }
-
-func isReloadError(err error) bool {
-	_, ok := errors.AsType[*reloadError](err)
-	return ok
-}
 
 // reloads tells whether the unit runs a reload command at all.
 func (u *unit) reloads() bool {
@@ -32,12 +15,12 @@ func (u *unit) reloads() bool {
 
 // reloadPending tells whether a file is in place and its reload is not done.
 func (u *unit) reloadPending() bool {
-	return slices.ContainsFunc(u.resources, func(r *resourceState) bool { return r.state().ReloadPending })
+	return slices.ContainsFunc(u.resources, func(r *resourceState) bool { return r.status.ReloadPending })
 }
 
 // mayReload tells whether a reload is pending and no file is half written.
 func (u *unit) mayReload() bool {
-	halfWritten := func(r *resourceState) bool { return r.state().ReloadPending && r.partial }
+	halfWritten := func(r *resourceState) bool { return r.status.ReloadPending && r.partial }
 	return u.reloads() && u.reloadPending() && !slices.ContainsFunc(u.resources, halfWritten)
 }
 
@@ -45,7 +28,7 @@ func (u *unit) mayReload() bool {
 func (u *unit) pendingReloads() []*resourceState {
 	var pending []*resourceState
 	for _, r := range u.resources {
-		if r.state().ReloadPending {
+		if r.status.ReloadPending {
 			pending = append(pending, r)
 		}
 	}
@@ -53,11 +36,15 @@ func (u *unit) pendingReloads() []*resourceState {
 }
 
 // reload runs the reload command if a reload is pending and may run now: not
-// before every file that the jobs' changes concern is in place, also those of
+// before every file that the same changes concern is in place, also those of
 // other units.
-func (u *unit) reload(stop, kill context.Context, jobs []job) {
+func (u *unit) reload(stop, kill context.Context) {
 	now := time.Now()
-	if !u.mayReload() || now.Before(u.reloadAt) {
+	if !u.mayReload() {
+		u.reloadAfter = nil
+		return
+	}
+	if now.Before(u.reloadAt) {
 		return
 	}
 	var timeout, least time.Duration
@@ -70,12 +57,18 @@ func (u *unit) reload(stop, kill context.Context, jobs []job) {
 		return
 	}
 	u.live.wait() // for others, none of which holds an order for long
-	for _, j := range jobs {
-		if !j.place.awaitAll(stop) {
-			return // the markers stay: the next run reloads
+	for _, o := range u.reloadAfter {
+		select {
+		case <-o.all:
+		case <-u.wake: // others may be waiting for a file of this unit
+			u.wakeUp()
+			return
+		case <-stop.Done():
+			return // the markers stay: the next turn, or the next run, reloads
 		}
 	}
-	u.engine.workers.do(func() { u.reloadNow(stop, kill, timeout) })
+	u.reloadAfter = nil
+	aside(func() { u.reloadNow(stop, kill, timeout) })
 }
 
 // reloadNow runs the reload command and records how it ended.
@@ -101,7 +94,7 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 		u.engine.emit(ev)
 	}
 	if err != nil {
-		wait := u.reloadRetry.next(firstRetry, maxRetry)
+		wait := u.reloadBackoff.next(firstRetry, maxRetry)
 		u.reloadAt = time.Now().Add(wait)
 		attrs := []any{"resources", u.names(), "err", err}
 		if output := outputOf(err); output != "" {
@@ -114,7 +107,8 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 		}
 		u.log.Error("reload failed", attrs...)
 		for _, r := range pending {
-			r.reloadFailed(&reloadError{err}, u.reloadAt)
+			r.reloadErr = fmt.Errorf("reload failed: %w", err)
+			r.set(func(*ResourceStatus) {})
 		}
 		return
 	}
@@ -123,7 +117,7 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 		attrs = append(attrs, "after_change", latency)
 	}
 	u.log.Info("reloaded", attrs...)
-	u.reloadRetry.reset()
+	u.reloadBackoff.reset()
 	u.reloadAt = time.Time{}
 	for _, r := range pending {
 		r.reloadDone()
@@ -139,15 +133,6 @@ func (u *unit) names() []string {
 	return names
 }
 
-// reloadFailed records a failed reload.
-func (r *resourceState) reloadFailed(err error, next time.Time) {
-	r.set(func(s *ResourceStatus) {
-		if s.Err == nil || isReloadError(s.Err) {
-			s.State, s.Err, s.NextAttempt = Failed, err, next
-		}
-	})
-}
-
 // reloadDone records that the proxy knows the file. What is not known is whether
 // the file is what it should be, if the keys have never been read.
 func (r *resourceState) reloadDone() {
@@ -155,14 +140,11 @@ func (r *resourceState) reloadDone() {
 		r.unit.log.Warn("the marker of a reload that is done cannot be removed: the next start reloads once more",
 			"resource", r.Name, "dest", r.Dest, "err", err)
 	}
+	r.reloadErr, r.changed = nil, true
 	r.set(func(s *ResourceStatus) {
 		s.ReloadPending = false
-		if s.Err != nil && !isReloadError(s.Err) {
-			return // the newest version has trouble of its own
-		}
-		s.State, s.Err, s.NextAttempt = Waiting, nil, time.Time{}
-		if r.reconciled {
-			s.State, s.LastSuccess = Changed, time.Now()
+		if r.fileErr == nil && r.reconciled {
+			s.LastSuccess = time.Now()
 		}
 	})
 }

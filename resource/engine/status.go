@@ -112,13 +112,13 @@ type Keys struct {
 // Status returns the states of every resource and backend of Run.
 func (e *Engine) Status() Status {
 	e.mu.Lock()
-	units, watchers, broken := e.units, e.watchers, e.set.Broken
+	resources, watchers, broken := e.resources, e.watchers, e.set.Broken
 	e.mu.Unlock()
 	status := Status{Backends: make(map[string]BackendStatus, len(watchers))}
 	for name, w := range watchers {
 		status.Backends[name] = w.snapshot()
 	}
-	status.Resources = statusOf(units, broken)
+	status.Resources = statusOf(resources, broken)
 	for i := range status.Resources {
 		if r := &status.Resources[i]; r.State == Waiting && r.Err == nil {
 			r.Err = status.Backends[r.Backend].Err
@@ -127,12 +127,56 @@ func (e *Engine) Status() Status {
 	return status
 }
 
-// statusOf gathers the states of units and of broken resources, in the order
-// of their file names.
-func statusOf(units []*unit, broken []resource.Broken) []ResourceStatus {
+// set changes the resource's status, of which the state follows from what is
+// known of its file and its reload.
+func (r *resourceState) set(change func(*ResourceStatus)) {
+	r.unit.mu.Lock()
+	defer r.unit.mu.Unlock()
+	s := r.state()
+	before := s.State
+	change(s)
+	s.State, s.Err, s.NextAttempt = InSync, nil, time.Time{}
+	switch {
+	case r.fileErr != nil:
+		s.State, s.Err, s.NextAttempt = Failed, r.fileErr, r.retryAt
+		if isHeld(r.fileErr) {
+			s.State = Held
+		}
+	case r.reloadErr != nil:
+		s.State, s.Err, s.NextAttempt = Failed, r.reloadErr, r.unit.reloadAt
+	case !r.reconciled:
+		s.State = Waiting
+	case s.Change != nil:
+		s.State = Pending
+	case r.changed || s.ReloadPending:
+		s.State = Changed
+	}
+	if s.State != before {
+		s.Since = time.Now()
+	}
+	r.settled.Store(r.reconciled)
+}
+
+// state returns the resource's status. Only the unit's goroutine may call it
+// without the lock, because nobody else changes it.
+func (r *resourceState) state() *ResourceStatus { return &r.status }
+
+// snapshot returns the resource's status, for any goroutine.
+func (r *resourceState) snapshot() ResourceStatus {
+	r.unit.mu.Lock()
+	defer r.unit.mu.Unlock()
+	s := r.status
+	syncOnly := r.unit.engine.options().SyncOnly
+	s.Checks, s.Reloads = r.CheckCmd != "" && !syncOnly, r.ReloadCmd != "" && !syncOnly
+	return s
+}
+
+// statusOf gathers the states of resources and of broken ones, in the order of
+// their file names.
+func statusOf(resources []*resourceState, broken []resource.Broken) []ResourceStatus {
 	var all []ResourceStatus
-	for _, u := range units {
-		all = append(all, u.snapshot()...)
+	for _, r := range resources {
+		all = append(all, r.snapshot())
 	}
 	for _, b := range broken {
 		all = append(all, ResourceStatus{Name: b.Name, File: b.File, State: Failed, Err: b.Err})
@@ -144,18 +188,16 @@ func statusOf(units []*unit, broken []resource.Broken) []ResourceStatus {
 // Keys returns the keys of every resource of Run that has been read.
 func (e *Engine) Keys() []Keys {
 	e.mu.Lock()
-	units := e.units
+	resources := e.resources
 	e.mu.Unlock()
 	var all []Keys
-	for _, u := range units {
-		for _, r := range u.resources {
-			if values, ok := r.keys.copy(); ok && !r.IsStatic() {
-				full := make(map[string]string, len(values))
-				for key, value := range values {
-					full[r.Full(key)] = value
-				}
-				all = append(all, Keys{Resource: r.Name, Backend: r.Backend, Values: full})
+	for _, r := range resources {
+		if values, ok := r.keys.copy(); ok && !r.IsStatic() {
+			full := make(map[string]string, len(values))
+			for key, value := range values {
+				full[r.Full(key)] = value
 			}
+			all = append(all, Keys{Resource: r.Name, Backend: r.Backend, Values: full})
 		}
 	}
 	slices.SortFunc(all, func(a, b Keys) int { return strings.Compare(a.Resource, b.Resource) })
@@ -173,7 +215,7 @@ func (e *Engine) Stalled(since time.Time) []string {
 	now := time.Now()
 	for _, u := range units {
 		if !u.live.alive(since, now) {
-			stalled = append(stalled, u.resources[0].Name)
+			stalled = append(stalled, u.label)
 		}
 		u.wakeUp()
 	}

@@ -13,118 +13,85 @@ import (
 )
 
 // A unit is the resources that share a reload command, in the order of their
-// file names. One goroutine works it: the one that calls run, or once. What is
-// guarded by mu, and live, may be used by others.
+// file names. One goroutine works it: the one that calls run. What is guarded by
+// mu, and live, may be used by others. A new configuration assigns it other
+// resources; without any it ends.
 type unit struct {
 	engine    *Engine
 	log       *slog.Logger
+	name      string // of the reload command, or of the resource file if there is none
+	label     string // the name of its first resource, for people
 	reloadCmd string // "" is none
-	resources []*resourceState
-	daemon    bool // goes on after its first pass
+	daemon    bool   // goes on after its first turn
 
 	live  liveness
-	wake  chan struct{}      // holds one token while there is something to do
-	stop  context.CancelFunc // ends run
-	ended chan struct{}      // closed when run has ended
-	// replaces are the units whose files or reload command this one takes over.
-	// It waits until they have ended.
-	replaces []*unit
+	wake  chan struct{} // holds one token while there is something to do
+	ended chan struct{} // closed when run has ended
+	after *unit         // that of the same name, which has to end before this one begins, or nil
 	// occupied is when other units stop waiting for this one, because it runs a
 	// command that takes its time: nanoseconds since 1970, or zero.
 	occupied atomic.Int64
-	settled  atomic.Bool // every resource has been reconciled, or could not be read
 
 	// Of the goroutine.
-	reloadRetry backoff
-	reloadAt    time.Time // when a pending reload may be tried
-	lastReload  time.Time // when the last one started
-	changedAt   time.Time // when the oldest change came that the proxy does not know
-	verifyAt    time.Time // when to compare with the disk, or zero
+	resources     []*resourceState
+	settled       bool // every resource has been reconciled, or could not be read
+	reloadBackoff backoff
+	reloadAt      time.Time // when a pending reload may be tried
+	lastReload    time.Time // when the last one started
+	reloadAfter   []*order  // those of the changes that a pending reload is about
+	changedAt     time.Time // when the oldest change came that the proxy does not know
+	verifyAt      time.Time // when to compare with the disk, or zero
 
-	mu      sync.Mutex
-	gone    bool      // run has ended: nobody takes what is given
-	verify  bool      // compare with the disk at once
-	arrived time.Time // when the oldest change came that the unit has not seen
-	status  []ResourceStatus
+	planned []*resourceState // what was assigned last; of Run's goroutine
+
+	mu        sync.Mutex
+	assigned  [][]*resourceState // by one new configuration after the other
+	interrupt context.CancelFunc // ends the turn, or nil
+	verify    bool               // compare with the disk at once
+	arrived   time.Time          // when the oldest change came that the unit has not seen
 }
 
 // resourceState is a resource at run time.
 type resourceState struct {
 	*resource.Resource
-	unit  *unit
-	index int // in the unit
-	keys  *keys
-	// Of one that comes with a new configuration, until it has begun: whose keys
-	// it takes over, and what it replaces.
-	heirOf   *keys
-	replaces *resourceState
+	unit *unit
+	keys *keys
+
+	before   *resourceState   // what it was in the configuration before, or nil
+	awaits   []*resourceState // those that write the same file, until the unit has begun
+	released chan struct{}    // closed when the unit works on it no more
+	settled  atomic.Bool      // reconciled once, for others than the unit
 
 	// Guarded by the unit's mu.
-	dirty bool // the keys have changed
-	place *place
+	dirty  bool // the keys have changed
+	place  *place
+	status ResourceStatus // only the goroutine changes it
 
 	progress
 	installed []Event // to be emitted after the reload
 }
 
-// newUnits groups resources by their reload command.
-func (e *Engine) newUnits(resources []*resource.Resource, daemon bool) []*unit {
-	var units []*unit
-	byCommand := map[string]*unit{}
-	for _, res := range resources {
-		u := byCommand[res.ReloadCmd]
-		if u == nil || res.ReloadCmd == "" {
-			u = &unit{
-				engine:    e,
-				log:       e.options().logger(),
-				reloadCmd: res.ReloadCmd,
-				daemon:    daemon,
-				wake:      make(chan struct{}, 1),
-				ended:     make(chan struct{}),
-			}
-			byCommand[res.ReloadCmd] = u
-			units = append(units, u)
-		}
-		r := &resourceState{Resource: res, unit: u, index: len(u.resources), keys: newKeys(res)}
-		u.resources = append(u.resources, r)
-		u.status = append(u.status, ResourceStatus{
-			Name: res.Name, File: res.File, Dest: res.Dest, Backend: res.Backend, Declared: res, Since: time.Now(),
-		})
+func (e *Engine) newUnit(name string, first *resource.Resource, daemon bool) *unit {
+	return &unit{
+		engine:    e,
+		log:       e.options().logger(),
+		name:      name,
+		label:     first.Name,
+		reloadCmd: first.ReloadCmd,
+		daemon:    daemon,
+		wake:      make(chan struct{}, 1),
+		ended:     make(chan struct{}),
 	}
-	return units
+}
+
+func (u *unit) newResource(res *resource.Resource) *resourceState {
+	return &resourceState{Resource: res, unit: u, keys: newKeys(res), released: make(chan struct{}), status: ResourceStatus{
+		Name: res.Name, File: res.File, Dest: res.Dest, Backend: res.Backend, Declared: res, Since: time.Now(),
+	}}
 }
 
 // hasCommands tells whether the resource has a check or a reload command.
 func (r *resourceState) hasCommands() bool { return r.CheckCmd != "" || r.ReloadCmd != "" }
-
-// state returns the resource's status. Only the unit's goroutine may call it
-// without the lock, because nobody else changes it.
-func (r *resourceState) state() *ResourceStatus { return &r.unit.status[r.index] }
-
-// set changes the resource's status.
-func (r *resourceState) set(change func(*ResourceStatus)) {
-	u := r.unit
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	s := r.state()
-	before := s.State
-	change(s)
-	if s.State != before {
-		s.Since = time.Now()
-	}
-}
-
-// snapshot returns the status of the unit's resources.
-func (u *unit) snapshot() []ResourceStatus {
-	u.mu.Lock()
-	all := slices.Clone(u.status)
-	u.mu.Unlock()
-	syncOnly := u.engine.options().SyncOnly
-	for i, r := range u.resources {
-		all[i].Checks, all[i].Reloads = r.CheckCmd != "" && !syncOnly, r.ReloadCmd != "" && !syncOnly
-	}
-	return all
-}
 
 // isOccupied tells whether other units should not wait for this one.
 func (u *unit) isOccupied(now time.Time) bool {
@@ -137,7 +104,7 @@ func (u *unit) isOccupied(now time.Time) bool {
 func (u *unit) give(r *resourceState, p *place, arrived time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.gone {
+	if r.isReleased() {
 		p.finish()
 		return
 	}
@@ -160,6 +127,105 @@ func (u *unit) verifyNow() {
 	u.verify = true
 	u.mu.Unlock()
 	u.wakeUp()
+}
+
+func (u *unit) hasEnded() bool {
+	select {
+	case <-u.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// run works the unit until stop is done or it has no resources any more.
+func (u *unit) run(stop, kill context.Context) {
+	defer close(u.ended)
+	defer func() { u.release(u.resources) }()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		u.live.beat()
+		turn, cancel := context.WithCancel(stop)
+		u.mu.Lock()
+		u.interrupt = cancel
+		u.mu.Unlock()
+		u.adopt(stop)
+		u.turn(turn, kill)
+		cancel()
+		if stop.Err() != nil || len(u.resources) == 0 || !u.daemon && len(u.reloadAfter) == 0 {
+			return
+		}
+		if next := u.next(); next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(next))
+		}
+		select {
+		case <-stop.Done():
+		case <-u.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// next returns when there is something to do, or zero.
+func (u *unit) next() time.Time {
+	next := u.verifyAt
+	for _, r := range u.resources {
+		next = earliest(next, r.retryAt, r.warnAt)
+	}
+	if u.mayReload() {
+		next = earliest(next, u.reloadAt)
+	}
+	return next
+}
+
+// turn reconciles every resource that there is something to do for, and
+// reloads.
+func (u *unit) turn(stop, kill context.Context) {
+	defer u.occupied.Store(0)
+	installed := false
+	for _, j := range u.take(time.Now()) {
+		u.live.wait() // for others, none of which holds an order for long
+		near := j.place.awaitNear(stop)
+		u.live.beat()
+		if !near || stop.Err() != nil {
+			u.give(j.resourceState, nil, time.Time{}) // for the next turn
+		} else {
+			aside(func() {
+				installed = u.reconcile(stop, kill, j) || installed
+			})
+		}
+		j.place.finish()
+	}
+	if installed {
+		// What is new supersedes the wait after a failure.
+		u.reloadAt = time.Time{}
+		u.reloadBackoff.reset()
+	}
+	u.reload(stop, kill)
+	if installed {
+		aside(u.finishInstalls)
+	}
+	if !u.reloadPending() {
+		u.changedAt = time.Time{}
+	}
+	if !u.settled && !slices.ContainsFunc(u.resources, func(r *resourceState) bool { return !r.reconciled }) {
+		u.settled = true
+		u.engine.checkReady()
+	}
+}
+
+// aside runs job on a goroutine of its own, which takes along the room that its
+// stack has grown to: a thousand units that wait must not each keep a deep one.
+func aside(job func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		job()
+	}()
+	<-done
 }
 
 // job is what there is to do for a resource.
@@ -195,110 +261,4 @@ func (u *unit) take(now time.Time) []job {
 	u.changedAt = earliest(u.changedAt, u.arrived)
 	u.arrived = time.Time{}
 	return jobs
-}
-
-// run works the unit until stop is done.
-func (u *unit) run(stop, kill context.Context) {
-	defer close(u.ended)
-	defer u.finish()
-	u.live.wait()
-	for _, old := range u.replaces {
-		<-old.ended // its command ends in time, or when it has to
-	}
-	u.live.beat()
-	u.engine.workers.do(u.takeOver)
-	u.replaces = nil
-	u.occupied.Store(0)
-
-	// A reload that an earlier run left pending does not wait for keys: the
-	// backend may be away for long.
-	u.reload(stop, kill, nil)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for stop.Err() == nil {
-		u.live.beat()
-		u.work(stop, kill)
-		if next := u.next(); next.IsZero() {
-			timer.Stop()
-		} else {
-			timer.Reset(time.Until(next))
-		}
-		select {
-		case <-stop.Done():
-		case <-u.wake:
-		case <-timer.C:
-		}
-	}
-}
-
-// once works the unit a single time.
-func (u *unit) once(stop, kill context.Context) {
-	defer close(u.ended)
-	defer u.finish()
-	u.engine.workers.do(u.takeOver)
-	u.work(stop, kill)
-}
-
-// next returns when there is something to do, or zero.
-func (u *unit) next() time.Time {
-	next := u.verifyAt
-	for _, r := range u.resources {
-		next = earliest(next, r.retryAt, r.warnAt)
-	}
-	if u.mayReload() {
-		next = earliest(next, u.reloadAt)
-	}
-	return next
-}
-
-// work reconciles every resource that there is something to do for, and
-// reloads.
-func (u *unit) work(stop, kill context.Context) {
-	jobs := u.take(time.Now())
-	defer u.occupied.Store(0)
-	installed := false
-	for i, j := range jobs {
-		u.live.wait() // for others, none of which holds an order for long
-		near := j.place.awaitNear(stop)
-		u.live.beat()
-		if !near || stop.Err() != nil {
-			for _, left := range jobs[i:] {
-				left.place.finish()
-			}
-			return
-		}
-		u.engine.workers.do(func() {
-			if u.reconcile(stop, kill, j) {
-				installed = true
-			}
-		})
-		j.place.finish()
-	}
-	if installed {
-		// What is new supersedes the wait after a failure.
-		u.reloadAt = time.Time{}
-		u.reloadRetry.reset()
-	}
-	u.reload(stop, kill, jobs)
-	if installed {
-		u.engine.workers.do(u.finishInstalls)
-	}
-	if !u.reloadPending() {
-		u.changedAt = time.Time{}
-	}
-	if !u.settled.Load() && !slices.ContainsFunc(u.resources, func(r *resourceState) bool { return !r.reconciled }) {
-		u.settled.Store(true)
-		u.engine.checkReady()
-	}
-}
-
-// finish gives back what others wait for.
-func (u *unit) finish() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.gone = true
-	for _, r := range u.resources {
-		r.place.finish()
-		r.place = nil
-	}
 }

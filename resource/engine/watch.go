@@ -23,10 +23,54 @@ const (
 	// steady is how long a backend must have been followed for a loss to count
 	// as the first again.
 	steady = 2 * time.Second
-	// watchSilence is how long a watcher may go without a sign of life: longer
-	// than any backend may be silent.
+	// watchSilence is how long a backend that has answered may be silent before
+	// it is asked anew: longer than any may be.
 	watchSilence = 2 * backends.Silence
+	// firstAnswer is the same until it has answered: each of several nodes may
+	// hang for as long as request-timeout says.
+	firstAnswer = 5 * time.Minute
 )
+
+// Why a watch is ended that has not failed.
+var (
+	errRerouted = errors.New("there are other paths to watch")
+	errSilent   = errors.New("no answer for too long")
+)
+
+// routes are the resources that see a path, by path.
+type routes map[string][]*resourceState
+
+func routesTo(resources []*resourceState) routes {
+	to := routes{}
+	for _, r := range resources {
+		for _, path := range r.Paths {
+			to[path] = append(to[path], r)
+		}
+	}
+	return to
+}
+
+// apply puts updates into the keys of the resources that see them.
+func (to routes) apply(updates []backends.Update) []change {
+	most := map[*resourceState]urgency{}
+	for i := range updates {
+		for _, r := range to[updates[i].Path] {
+			if u := max(most[r], r.keys.apply(&updates[i])); u > nothing {
+				most[r] = u
+			}
+		}
+	}
+	changes := make([]change, 0, len(most))
+	for r, u := range most {
+		changes = append(changes, change{r, u})
+	}
+	return changes
+}
+
+// unknown tells whether a resource that sees path does not know its keys.
+func (to routes) unknown(path string) bool {
+	return slices.ContainsFunc(to[path], func(r *resourceState) bool { return !r.keys.has(path) })
+}
 
 // A watcher follows one backend and puts what it says into the keys of the
 // resources that see it. One goroutine runs it; the rest may be called by
@@ -39,43 +83,38 @@ type watcher struct {
 	log     *slog.Logger
 	live    liveness
 	cancel  context.CancelFunc // ends run
+	silence *time.Timer        // ends a watch that nothing is heard of; of whoever may call sink
 
 	mu       sync.Mutex
-	routes   map[string][]*resourceState // by path
+	routes   routes
 	versions map[string]backends.Version // by path
 	resync   time.Duration
 	poll     bool
-	again    context.CancelFunc // starts watching again, or nil
+	again    context.CancelCauseFunc // starts watching again, or nil
 	status   BackendStatus
 }
 
 // route has the watcher deliver to these resources from now on. What is known of
 // a path stays known; a new path starts another watch, which takes up the others
-// where they were. Keys that another resource knows already are taken over in
-// the same moment, so that no change is missed.
+// where they were.
 func (w *watcher) route(resources []*resourceState, resync time.Duration, poll bool) {
-	routes := map[string][]*resourceState{}
-	for _, r := range resources {
-		for _, path := range r.Paths {
-			routes[path] = append(routes[path], r)
-		}
-	}
+	routes := routesTo(resources)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range resources {
-		if r.heirOf != nil && !r.keys.areKnown() {
-			r.keys.inherit(r.heirOf)
-		}
-		r.heirOf = nil
-	}
 	same := w.resync == resync && w.poll == poll && len(routes) == len(w.routes)
 	for path := range routes {
-		same = same && w.routes[path] != nil && !slices.ContainsFunc(routes[path], func(r *resourceState) bool { return !r.keys.has(path) })
+		same = same && w.routes[path] != nil && !routes.unknown(path)
 	}
 	w.routes, w.resync, w.poll = routes, resync, poll
 	if !same && w.again != nil {
-		w.again()
+		w.again(errRerouted)
 	}
+}
+
+// newWatcher returns a watcher that has no routes yet.
+func (e *Engine) newWatcher(name string, backend backends.Backend) *watcher {
+	return &watcher{name: name, backend: backend, queue: e.queue, emit: e.emit,
+		log: e.options().logger().With("backend", name), versions: map[string]backends.Version{}}
 }
 
 // run works the watcher until ctx is done.
@@ -84,18 +123,22 @@ func (w *watcher) run(ctx context.Context) {
 	for {
 		began := time.Now()
 		paths, resync, poll, turn := w.begin(ctx)
-		w.live.busy(watchSilence)
+		w.live.busy(firstAnswer)
 		var err error
 		if poll {
 			err = w.load(turn, paths, resync)
 		} else {
 			err = w.backend.Watch(turn, paths, resync, w.sink)
 		}
+		w.silence.Stop()
 		if ctx.Err() != nil {
 			return
 		}
-		if turn.Err() != nil {
-			continue // there are other paths to watch
+		switch context.Cause(turn) {
+		case errRerouted:
+			continue
+		case errSilent:
+			err = errSilent
 		}
 		w.down(err)
 		if time.Since(began) > steady {
@@ -114,23 +157,30 @@ func (w *watcher) run(ctx context.Context) {
 }
 
 // begin says what to watch, and from where on. The context ends when that
-// changes.
+// changes, or when nothing is heard of the backend for too long.
 func (w *watcher) begin(ctx context.Context) (paths []backends.WatchPath, resync time.Duration, poll bool, turn context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.again != nil {
-		w.again()
+		w.again(nil)
 	}
-	turn, w.again = context.WithCancel(ctx)
-	for path, resources := range w.routes {
+	turn, again := context.WithCancelCause(ctx)
+	w.again, w.silence = again, time.AfterFunc(firstAnswer, func() { again(errSilent) })
+	for path := range w.routes {
 		after := w.versions[path]
-		if slices.ContainsFunc(resources, func(r *resourceState) bool { return !r.keys.has(path) }) {
+		if w.routes.unknown(path) {
 			after = ""
 		}
 		paths = append(paths, backends.WatchPath{Path: path, After: after})
 	}
 	slices.SortFunc(paths, func(a, b backends.WatchPath) int { return compare(a.Path, b.Path) })
 	return paths, w.resync, w.poll, turn
+}
+
+// expect gives the backend the time d to say something.
+func (w *watcher) expect(d time.Duration) {
+	w.live.busy(d)
+	w.silence.Reset(d)
 }
 
 // load reads all paths at each interval, for who does not want to watch.
@@ -140,7 +190,7 @@ func (w *watcher) load(ctx context.Context, paths []backends.WatchPath, interval
 		names = append(names, p.Path)
 	}
 	for first := true; ; first = false {
-		w.live.busy(watchSilence)
+		w.expect(firstAnswer)
 		updates, err := w.backend.Load(ctx, names)
 		if err != nil {
 			return err
@@ -156,7 +206,7 @@ func (w *watcher) load(ctx context.Context, paths []backends.WatchPath, interval
 		if err := w.sink(nil); err != nil {
 			return err
 		}
-		w.live.busy(interval + watchSilence)
+		w.expect(interval + watchSilence)
 		if !sleep(ctx, interval) {
 			return ctx.Err()
 		}
@@ -166,9 +216,8 @@ func (w *watcher) load(ctx context.Context, paths []backends.WatchPath, interval
 // sink takes what the backend says.
 func (w *watcher) sink(updates []backends.Update) error {
 	now := time.Now()
-	w.live.busy(watchSilence)
+	w.expect(watchSilence)
 	received, reason := 0, ""
-	changed := map[*resourceState]urgency{}
 	w.mu.Lock()
 	w.status.LastHeard = now
 	for i := range updates {
@@ -184,12 +233,8 @@ func (w *watcher) sink(updates []backends.Update) error {
 			reason = up.Resync
 			w.emit(Event{Kind: Resynced, Backend: w.name, Reason: up.Resync})
 		}
-		for _, r := range w.routes[up.Path] {
-			if u := max(changed[r], r.keys.apply(up)); u > nothing {
-				changed[r] = u
-			}
-		}
 	}
+	changes := w.routes.apply(updates)
 	w.mu.Unlock()
 	if received > 0 {
 		w.emit(Event{Kind: Received, Backend: w.name, Count: received})
@@ -199,10 +244,6 @@ func (w *watcher) sink(updates []backends.Update) error {
 	}
 	if received > 0 || len(updates) == 0 {
 		w.up(now)
-	}
-	changes := make([]change, 0, len(changed))
-	for r, u := range changed {
-		changes = append(changes, change{r, u})
 	}
 	w.queue.put(changes, now)
 	return nil
