@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -278,12 +279,17 @@ func (c *cluster) crash(t *testing.T) *node {
 
 func (c *cluster) cutPower(t *testing.T, n *node) {
 	t.Helper()
-	pid, _, _ := strings.Cut(proctest.Read(t, n.data, "postmaster.pid"), "\n")
-	postmaster, err := strconv.Atoi(pid)
-	if err != nil {
-		t.Fatal(err)
+	pids := []int{-n.Cmd.Process.Pid}
+	// One that did not come up has none.
+	if file, err := os.ReadFile(filepath.Join(n.data, "postmaster.pid")); err == nil {
+		pid, _, _ := strings.Cut(string(file), "\n")
+		postmaster, err := strconv.Atoi(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, postmaster)
 	}
-	for _, pid := range []int{-n.Cmd.Process.Pid, postmaster} {
+	for _, pid := range pids {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatalf("kill %s: %v", n.Name, err)
 		}

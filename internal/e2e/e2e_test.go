@@ -12,6 +12,7 @@ func TestE2E(t *testing.T) {
 	t.Run("HAProxy accepts the sample", testHAProxyAccepts)
 	t.Run("HAProxy checks over TLS and IPv6", testHAProxyTLS)
 	t.Run("HAProxy follows a member that moved", testHAProxyMoved)
+	t.Run("HAProxy is told over its socket", testHAProxyRuntime)
 	t.Run("PgBouncer starts with the sample", testPgBouncerStarts)
 	t.Run("PgBouncer's check finds bad files", testPgBouncerCheck)
 	t.Run("PgBouncer's check agrees with PgBouncer", testPgBouncerCheckAgrees)

@@ -87,6 +87,7 @@ type try struct {
 type caller struct {
 	dial  func(ctx context.Context) (asker, error)
 	write bool
+	retry time.Duration // how soon a failed write is tried again
 	rows  *atomic.Int64 // numbers the rows of all writers
 
 	mu    sync.Mutex // guards tries
@@ -129,7 +130,7 @@ func (c *caller) run(ctx context.Context) {
 		case !c.write:
 			pause = readEvery
 		case one.err != nil:
-			pause = retryEvery
+			pause = c.retry
 		}
 		select {
 		case <-time.After(time.Until(one.began.Add(pause))):

@@ -47,7 +47,7 @@ func (l *lanes) setPorts(extra ...*node) {
 }
 
 func (l *lanes) caller(write bool, dial func(context.Context) (asker, error)) *caller {
-	return &caller{dial: dial, write: write, rows: &l.rows}
+	return &caller{dial: dial, write: write, retry: *failoverRetry, rows: &l.rows}
 }
 
 // to dials one port.
@@ -91,6 +91,25 @@ func (l *lanes) addHAProxy() {
 	log := l.daemon(dir, h.cfg)
 	h.start(l.t)
 	l.add("HAProxy", log, to(h.primary, "app"), to(h.replicas, "app"))
+}
+
+// addRuntimeHAProxy adds HAProxy that is told over its runtime socket, or, for comparison,
+// one with the same file that is reloaded at each change.
+func (l *lanes) addRuntimeHAProxy(reload bool) {
+	name, title := "haproxy-runtime", "HAProxy, runtime socket"
+	if reload {
+		name, title = "haproxy-reload", "HAProxy, the same by reload"
+	}
+	dir := l.home(name)
+	h := adoptRuntimeHAProxy(l.t, dir)
+	if reload {
+		resource := filepath.Join(dir, "conf.d", "haproxy-runtime.toml")
+		text := strings.Replace(proctest.Read(l.t, resource), "test $told = 0 &&", "false &&", 1)
+		proctest.Write(l.t, strings.Replace(text, "commands=$(difference) &&", "false &&", 1), resource)
+	}
+	log := l.daemon(dir, h.cfg)
+	h.start(l.t)
+	l.add(title, log, to(h.primary, "app"), to(h.replicas, "app"))
 }
 
 // confdHAProxy has the settings of the template for confd that comes with Patroni, and
@@ -248,13 +267,15 @@ func (p primaryOnly) ask(statement string) (string, error) {
 
 func (l *lanes) addDirect() {
 	for i := range len(l.c.nodes) {
-		l.direct = append(l.direct, &lane{writes: l.caller(true, func(ctx context.Context) (asker, error) {
+		one := l.caller(true, func(ctx context.Context) (asker, error) {
 			conn, err := to((*l.ports.Load())[i], "app")(ctx)
 			if err != nil {
 				return nil, err
 			}
 			return primaryOnly{conn}, nil
-		})})
+		})
+		one.retry = 5 * time.Millisecond
+		l.direct = append(l.direct, &lane{writes: one})
 	}
 	l.add(floor, "", nil, func(ctx context.Context) (asker, error) {
 		var hosts, ports []string

@@ -22,6 +22,7 @@ func testGalleryAccepted(t *testing.T) {
 		"haproxy-sync":       "systemctl reload haproxy",
 		"haproxy-citus":      "systemctl reload haproxy",
 		"haproxy-namespace":  "systemctl reload haproxy",
+		"haproxy-runtime":    "systemctl reload haproxy",
 		"pgbouncer-userlist": "systemctl reload pgbouncer",
 		"pgpool":             "systemctl restart pgpool2",
 		"nginx":              "systemctl reload nginx",
@@ -34,7 +35,9 @@ func testGalleryAccepted(t *testing.T) {
 		if reload != "" {
 			changes[reload] = "true"
 		}
-		if strings.HasPrefix(name, "haproxy") {
+		if name == "haproxy-runtime" {
+			changes["/var/lib/pc4patroni/haproxy-started"] = filepath.Join(dir, "started")
+		} else if strings.HasPrefix(name, "haproxy") {
 			changes["/var/lib/pc4patroni/haproxy-state"] = filepath.Join(dir, "state")
 		}
 		if name == "pgpool" {

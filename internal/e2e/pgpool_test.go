@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,7 +42,6 @@ func adoptPgpool(t *testing.T, dir, confdir string) *pgpool {
 	adopt(t, confdir, "pgpool", edits{
 		"/etc/pgpool2/pgpool.conf": p.conf,
 		"/var/run/postgresql":      home,
-		"/var/log/postgresql":      home,
 		"listen_addresses = '*'":   "listen_addresses = '127.0.0.1'",
 		"\nport = 9999":            fmt.Sprintf("\nport = %d", p.port),
 		"pcp_port = 9898":          fmt.Sprintf("pcp_port = %d", proctest.FreePort(t)),
@@ -120,7 +120,7 @@ func testPgpoolWeight(t *testing.T, c *cluster) {
 
 	render(dump)
 	p.told(t, 0, 1)
-	p.start(t)
+	running := p.start(t)
 	becomes("the replica has a weight", func(w string) bool { return strings.HasPrefix(w, "0.") && w != "0.000000" })
 	client := connect(t, p.conninfo())
 	client.ask(t, "select 1", "1")
@@ -138,8 +138,24 @@ func testPgpoolWeight(t *testing.T, c *cluster) {
 	client.ask(t, "select 2", "2")
 
 	other := fmt.Sprintf("\"/service/%s/leader\": ", c.scope)
-	render(strings.Replace(dump, other+`"`+leader.Name, other+`"`+replica.Name, 1))
+	// A member that goes and comes back, each a restart, is not unused afterwards.
+	without := regexp.MustCompile(`(?m)^.*members/`+replica.Name+`".*\n`).ReplaceAllString(dump, "")
+	render(without)
 	p.told(t, 2, 2)
+	running.Stop(t)
+	running = p.start(t)
+	becomes("the member that went is gone", func(w string) bool { return strings.HasPrefix(w, "none") })
+	render(dump)
+	p.told(t, 2, 3)
+	running.Stop(t)
+	p.start(t)
+	becomes("the member that came back is used", func(w string) bool { return strings.HasPrefix(w, "0.") })
+	if got, err := query(t, p.conninfo(), "show pool_nodes"); err != nil || strings.Contains(got, "unused") {
+		t.Errorf("after its return Pgpool-II says (%v)\n%s", err, got)
+	}
+
+	render(strings.Replace(dump, other+`"`+leader.Name, other+`"`+replica.Name, 1))
+	p.told(t, 2, 4)
 }
 
 // client is a session that stays open.
