@@ -59,6 +59,18 @@ func TestMarkerUnreadableAtStart(t *testing.T) {
 // The link that dest is leads elsewhere while a reload is pending: the marker
 // goes along, and nothing stays behind.
 func TestLinkRetargetedWhileReloadIsPending(t *testing.T) {
+	t.Run("a heartbeat notices", func(t *testing.T) {
+		testRetargeted(t, func(d *daemon) { d.backend.put("/app/port", "1") })
+	})
+	t.Run("the configuration is read again", func(t *testing.T) {
+		testRetargeted(t, func(d *daemon) {
+			d.write("templates/a.tmpl", hostTemplate+"{{/* edited */}}")
+			d.reload()
+		})
+	})
+}
+
+func testRetargeted(t *testing.T, notice func(d *daemon)) {
 	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
 		"conf.d/a.toml", plainResource+`reload_cmd = "test -e OUTgo && cat OUTa.conf >>OUTreloads"`)
 	s.write("out/old/a", "")
@@ -73,7 +85,7 @@ func TestLinkRetargetedWhileReloadIsPending(t *testing.T) {
 	d := s.start()
 	waitFor(t, "a reload to be pending", func() bool { return d.state("a").ReloadPending && exists(s.out("old/.a.pc4patroni-reload")) })
 	link("new/a")
-	s.backend.put("/app/port", "1") // a heartbeat notices
+	notice(d)
 	waitFor(t, "the marker to move", func() bool {
 		return !exists(s.out("old/.a.pc4patroni-reload")) && exists(s.out("new/.a.pc4patroni-reload"))
 	})
