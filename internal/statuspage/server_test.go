@@ -148,7 +148,9 @@ func TestGuard(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	told := &toldEngine{}
-	handler := newHandler(newTestMonitor(told), "", onLoopback)
+	m := newTestMonitor(told)
+	m.aliveWithin = time.Minute
+	handler := newHandler(m, "", onLoopback)
 	turns := 0
 	told.stuck = func(since time.Time) []string {
 		if turns++; turns < 3 {
@@ -159,6 +161,7 @@ func TestHealth(t *testing.T) {
 	if got := get(t, handler, "/healthz"); got.StatusCode != 200 || body(t, got) != "alive\n" {
 		t.Errorf("loops that take a turn are answered with %s", got.Status)
 	}
+	m.aliveWithin = 50 * time.Millisecond
 	told.stuck = func(time.Time) []string { return []string{"engine", "a\nb"} }
 	got := get(t, handler, "/healthz")
 	if text := body(t, got); got.StatusCode != 503 || text != "not responding: engine\nnot responding: a\\nb\n" {
@@ -329,7 +332,7 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	client := &http.Client{Transport: &http.Transport{}, Timeout: 3 * time.Second}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
 	defer client.CloseIdleConnections()
 	got, err := client.Get("http://" + address + "/metrics")
 	if err != nil {
