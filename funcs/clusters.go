@@ -45,7 +45,7 @@ func (c *clusterCache) keysChanged() {
 // clusterPaths returns the paths of all clusters, sorted.
 func (s *Store) clusterPaths() []string {
 	if c := &s.clusters; !c.found {
-		c.paths, c.found = patroni.Find(s.cleanKeys()), true
+		c.paths, c.found = patroni.Find(s.below("")), true
 	}
 	return s.clusters.paths
 }
@@ -62,12 +62,19 @@ func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 	if cluster, ok := c.decoded[path]; ok {
 		return cluster
 	}
-	keys := map[string]string{}
-	for key := range s.below(path) {
-		keys[key[len(path)+1:]], _ = s.Get(key)
+	relative := func(yield func(string) bool) {
+		for key := range s.below(path) {
+			if !yield(key[len(path):]) {
+				return
+			}
+		}
 	}
-	if !isCluster(keys) {
+	if !slices.Contains(patroni.Find(relative), "") {
 		return nil
+	}
+	keys := map[string]string{}
+	for key := range relative {
+		keys[key[1:]], _ = s.Get(path + key)
 	}
 	cluster := patroni.Decode(strings.TrimSuffix(prefix, "/")+path, keys)
 	if c.decoded == nil {
@@ -76,26 +83,6 @@ func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 	c.decoded[path] = cluster
 	c.note(cluster)
 	return cluster
-}
-
-// isCluster tells whether keys, relative to a path and without a leading
-// slash, make that path a cluster. Most of them say so by one of two keys; the
-// others may be the scope of Citus groups.
-func isCluster(keys map[string]string) bool {
-	if _, ok := keys["leader"]; ok {
-		return true
-	}
-	if _, ok := keys["initialize"]; ok {
-		return true
-	}
-	paths := patroni.Find(func(yield func(string) bool) {
-		for key := range keys {
-			if !yield("/" + key) {
-				return
-			}
-		}
-	})
-	return slices.Contains(paths, "")
 }
 
 // Clusters returns every cluster among the keys, sorted by scope and then by

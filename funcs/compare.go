@@ -27,37 +27,23 @@ func equal(a any, others ...any) (bool, error) {
 }
 
 func equalTwo(a, b any) (bool, error) {
-	if x, ok := numberOf(a); ok {
-		if y, ok := numberOf(b); ok {
-			order, ordered := x.compare(y)
-			return ordered && order == 0, nil
-		}
+	if order, ordered, ok := compareAsNumbers(a, b); ok {
+		return ordered && order == 0, nil
 	}
 	v, w := reflect.ValueOf(a), reflect.ValueOf(b)
-	if !v.IsValid() || !w.IsValid() {
+	switch {
+	case !v.IsValid() || !w.IsValid():
 		return isNothing(v) && isNothing(w), nil
-	}
-	if v.Kind() != w.Kind() || isNumber(v) {
+	case v.Kind() != w.Kind():
 		return false, incomparable(a, b)
-	}
-	switch v.Kind() {
-	case reflect.String:
-		return v.String() == w.String(), nil
-	case reflect.Bool:
-		return v.Bool() == w.Bool(), nil
-	}
-	if isNothing(v) || isNothing(w) {
+	case isNothing(v) || isNothing(w):
 		return isNothing(v) && isNothing(w), nil
-	}
-	if !w.Type().Comparable() {
+	case v.Kind() == reflect.String:
+		return v.String() == w.String(), nil
+	case !w.Type().Comparable():
 		return false, incomparable(a, b)
 	}
 	return a == b, nil
-}
-
-// isNumber reports whether v is a number that is not spelled as text.
-func isNumber(v reflect.Value) bool {
-	return v.CanInt() || v.CanUint() || v.CanFloat()
 }
 
 // isNothing reports whether v is nil, of any type.
@@ -84,11 +70,8 @@ func notEqual(a, b any) (bool, error) {
 // accept holds for the order of the first to the second.
 func ordering(accept func(order int) bool) func(a, b any) (bool, error) {
 	return func(a, b any) (bool, error) {
-		if x, ok := numberOf(a); ok {
-			if y, ok := numberOf(b); ok {
-				order, ordered := x.compare(y)
-				return ordered && accept(order), nil
-			}
+		if order, ordered, ok := compareAsNumbers(a, b); ok {
+			return ordered && accept(order), nil
 		}
 		v, w := reflect.ValueOf(a), reflect.ValueOf(b)
 		if v.Kind() != reflect.String || w.Kind() != reflect.String {
@@ -126,14 +109,8 @@ func (n formatted) Format(state fmt.State, verb rune) {
 	switch {
 	case strings.ContainsRune("eEfFgG", verb):
 		value = n.float
-	case strings.ContainsRune("dxXobc", verb) && n.isWhole && !isInt(value):
+	case strings.ContainsRune("dxXobc", verb) && n.isWhole:
 		value = n.integer
 	}
 	fmt.Fprintf(state, fmt.FormatString(state, verb), value)
-}
-
-// isInt tells whether value is of one of Go's kinds of integers.
-func isInt(value any) bool {
-	v := reflect.ValueOf(value)
-	return v.CanInt() || v.CanUint()
 }

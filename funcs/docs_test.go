@@ -188,7 +188,7 @@ func TestPageIsComplete(t *testing.T) {
 	mentioned := func(name string) bool {
 		return regexp.MustCompile("`" + regexp.QuoteMeta(name) + `(?: [^` + "`" + `]*)?` + "`").MatchString(text)
 	}
-	names := Names()
+	names := functionNames()
 	names = append(names, "include", "and", "call", "html", "index", "js", "len", "not", "or", "print", "println", "slice", "urlquery")
 	for name := range leftOut {
 		names = append(names, name)

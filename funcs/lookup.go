@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ var _ Resolver = (*net.Resolver)(nil)
 func (e *Env) lookupIP(host string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
-	ips, err := e.resolver().LookupIP(ctx, "ip", host)
+	ips, err := cmp.Or[Resolver](e.Resolver, net.DefaultResolver).LookupIP(ctx, "ip", host)
 	if err != nil {
 		return nil, lookupError(host, err)
 	}
@@ -57,7 +58,7 @@ func (e *Env) lookupFamily(host, mark string) ([]string, error) {
 func (e *Env) lookupSRV(service, proto, name string) ([]*net.SRV, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
-	_, records, err := e.resolver().LookupSRV(ctx, service, proto, name)
+	_, records, err := cmp.Or[Resolver](e.Resolver, net.DefaultResolver).LookupSRV(ctx, service, proto, name)
 	if err != nil {
 		return []*net.SRV{}, lookupError(name, err)
 	}
@@ -106,11 +107,4 @@ func lookupError(name string, err error) error {
 		return fmt.Errorf("look up %q: no answer from the DNS within %s", name, lookupTimeout)
 	}
 	return fmt.Errorf("look up %q: %w", name, err)
-}
-
-func (e *Env) resolver() Resolver {
-	if e.Resolver != nil {
-		return e.Resolver
-	}
-	return net.DefaultResolver
 }

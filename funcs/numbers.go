@@ -109,13 +109,15 @@ func numberOf(v any) (number, bool) {
 	return number{}, false
 }
 
-// compare orders two numbers by value, whatever their kinds. ordered is false
-// if one of them is not a number at all (NaN).
-func (n number) compare(m number) (order int, ordered bool) {
+// compareAsNumbers orders two numbers by value, whatever their kinds. ok tells
+// whether both are numbers, and ordered is false if one of them is NaN.
+func compareAsNumbers(a, b any) (order int, ordered, ok bool) {
+	n, ok := numberOf(a)
+	m, alsoOK := numberOf(b)
 	if n.isWhole && m.isWhole {
-		return cmp.Compare(n.integer, m.integer), true
+		return cmp.Compare(n.integer, m.integer), true, ok && alsoOK
 	}
-	return cmp.Compare(n.float, m.float), !math.IsNaN(n.float) && !math.IsNaN(m.float)
+	return cmp.Compare(n.float, m.float), !math.IsNaN(n.float) && !math.IsNaN(m.float), ok && alsoOK
 }
 
 // describe names the type of v for an error message, without its value.

@@ -1,11 +1,10 @@
 package funcs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,15 +25,15 @@ func (e *Env) patroniFuncs() template.FuncMap {
 
 		"primary":       e.primary,
 		"promoted":      e.promoted,
-		"leader":        e.member(func(c *patroni.Cluster) *patroni.Member { return c.Leader }),
-		"standbyLeader": e.member(func(c *patroni.Cluster) *patroni.Member { return c.StandbyLeader }),
+		"leader":        of(e, func(c *patroni.Cluster) *patroni.Member { return c.Leader }),
+		"standbyLeader": of(e, func(c *patroni.Cluster) *patroni.Member { return c.StandbyLeader }),
 
-		"members":      e.list(func(c *patroni.Cluster) members { return c.Members }),
-		"replicas":     e.list(func(c *patroni.Cluster) members { return c.Replicas }),
-		"readers":      e.list(func(c *patroni.Cluster) members { return c.Readers }),
-		"syncStandbys": e.list(func(c *patroni.Cluster) members { return c.SyncStandbys }),
-		"quorumVoters": e.list(func(c *patroni.Cluster) members { return c.QuorumVoters }),
-		"asyncReaders": e.list(func(c *patroni.Cluster) members { return c.AsyncReaders }),
+		"members":      of(e, func(c *patroni.Cluster) members { return c.Members }),
+		"replicas":     of(e, func(c *patroni.Cluster) members { return c.Replicas }),
+		"readers":      of(e, func(c *patroni.Cluster) members { return c.Readers }),
+		"syncStandbys": of(e, func(c *patroni.Cluster) members { return c.SyncStandbys }),
+		"quorumVoters": of(e, func(c *patroni.Cluster) members { return c.QuorumVoters }),
+		"asyncReaders": of(e, func(c *patroni.Cluster) members { return c.AsyncReaders }),
 
 		"maxLag":     maxLag,
 		"withTag":    withTag(patroni.WithTag),
@@ -84,10 +83,7 @@ func (e *Env) cluster(where ...any) (*patroni.Cluster, error) {
 // one.
 func (e *Env) noCluster(at string) error {
 	prefix := strings.TrimSuffix(e.Prefix, "/")
-	where := shown(prefix + at)
-	if where == "" {
-		where = "/"
-	}
+	where := cmp.Or(shown(prefix+at), "/")
 	paths := e.Store.clusterPaths()
 	switch {
 	case e.Store.Len() == 0:
@@ -106,21 +102,16 @@ func (e *Env) noCluster(at string) error {
 
 // few lists the first of many paths.
 func few(paths []string) string {
-	const most = 5
-	var b strings.Builder
-	for i, p := range paths[:min(len(paths), most)] {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		if p == "" {
-			p = "/"
-		}
-		b.WriteString(strconv.Quote(p))
+	const limit = 5
+	quoted := make([]string, 0, limit)
+	for _, p := range paths[:min(len(paths), limit)] {
+		quoted = append(quoted, strconv.Quote(cmp.Or(p, "/")))
 	}
-	if more := len(paths) - most; more > 0 {
-		fmt.Fprintf(&b, " and %d more", more)
+	list := strings.Join(quoted, ", ")
+	if more := len(paths) - limit; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
 	}
-	return b.String()
+	return list
 }
 
 // plainCluster is cluster for the functions that look at members, which the
@@ -141,21 +132,13 @@ func (e *Env) plainCluster(where []any) (*patroni.Cluster, error) {
 	return c, nil
 }
 
-func (e *Env) member(choose func(*patroni.Cluster) *patroni.Member) func(...any) (*patroni.Member, error) {
-	return func(where ...any) (*patroni.Member, error) {
+// of makes a function for templates that gives something of a cluster.
+func of[T any](e *Env, choose func(*patroni.Cluster) T) func(where ...any) (T, error) {
+	return func(where ...any) (T, error) {
 		c, err := e.plainCluster(where)
 		if err != nil {
-			return nil, err
-		}
-		return choose(c), nil
-	}
-}
-
-func (e *Env) list(choose func(*patroni.Cluster) []*patroni.Member) func(...any) ([]*patroni.Member, error) {
-	return func(where ...any) ([]*patroni.Member, error) {
-		c, err := e.plainCluster(where)
-		if err != nil {
-			return nil, err
+			var none T
+			return none, err
 		}
 		return choose(c), nil
 	}
@@ -210,146 +193,4 @@ func (e *Env) promoted(where ...any) (*patroni.Member, error) {
 		return nil, fmt.Errorf("%q holds the leader lock, but has not finished its promotion yet (role %s, state %s)", m.Name, m.Role, m.State)
 	}
 	return m, nil
-}
-
-// asMembers returns what a filter was given as a list: a list of members, also
-// one that a function of sprig has made, a single member, or nothing. A single
-// member without an address counts as nothing.
-func asMembers(list any) ([]*patroni.Member, error) {
-	switch list := list.(type) {
-	case nil:
-		return nil, nil
-	case []*patroni.Member:
-		return list, nil
-	case *patroni.Member:
-		if list == nil || !list.Usable() {
-			return nil, nil
-		}
-		return []*patroni.Member{list}, nil
-	}
-	v := reflect.ValueOf(list)
-	if v.Kind() != reflect.Slice {
-		return nil, fmt.Errorf("want a list of members, not %s", describe(list))
-	}
-	members := make([]*patroni.Member, 0, v.Len())
-	for i := range v.Len() {
-		m, ok := v.Index(i).Interface().(*patroni.Member)
-		if !ok {
-			return nil, fmt.Errorf("want a list of members, not a list with %s", describe(v.Index(i).Interface()))
-		}
-		if m != nil {
-			members = append(members, m)
-		}
-	}
-	return members, nil
-}
-
-// filter makes a function for templates that selects members.
-func filter(keep func(*patroni.Member) bool) func(any) ([]*patroni.Member, error) {
-	return func(list any) ([]*patroni.Member, error) {
-		members, err := asMembers(list)
-		return patroni.Filter(members, keep), err
-	}
-}
-
-// hasTag selects the members that have a tag, whatever its value.
-func hasTag(name string, list any) ([]*patroni.Member, error) {
-	return filter(func(m *patroni.Member) bool { return m.HasTag(name) })(list)
-}
-
-// maxLag takes its limit as text with a unit or as a number of bytes.
-func maxLag(limit, list any) ([]*patroni.Member, error) {
-	members, err := asMembers(list)
-	if err != nil {
-		return nil, err
-	}
-	text, ok := limit.(string)
-	if !ok {
-		bytes, err := integer(limit)
-		return patroni.WithinLag(patroni.Bytes(bytes), members), err
-	}
-	bytes, err := patroni.ParseBytes(text)
-	if err != nil {
-		return nil, err
-	}
-	return patroni.WithinLag(bytes, members), nil
-}
-
-// withTag makes a function for templates of one that selects by a tag. The
-// value may be text, a number or a boolean: tags in YAML are any of them.
-func withTag(choose func(name, value string, list []*patroni.Member) []*patroni.Member) func(string, any, any) ([]*patroni.Member, error) {
-	return func(name string, value, list any) ([]*patroni.Member, error) {
-		members, err := asMembers(list)
-		if err != nil {
-			return nil, err
-		}
-		text := ""
-		switch value := value.(type) {
-		case string:
-			text = value
-		case float64:
-			text = strconv.FormatFloat(value, 'f', -1, 64)
-		default:
-			if _, isNumber := numberOf(value); !isNumber && reflect.ValueOf(value).Kind() != reflect.Bool {
-				return nil, fmt.Errorf("the value of a tag is text, a number or a boolean, not %s", describe(value))
-			}
-			text = fmt.Sprint(value)
-		}
-		return choose(name, text, members), nil
-	}
-}
-
-// firstOf returns the first of choices that is not empty; each is a list of
-// members or a single one. All of them are looked at, so that a mistake does
-// not wait for the day on which a list is empty.
-func firstOf(choices ...any) ([]*patroni.Member, error) {
-	var first []*patroni.Member
-	for _, choice := range choices {
-		members, err := asMembers(choice)
-		if err != nil {
-			return nil, err
-		}
-		if len(first) == 0 {
-			first = members
-		}
-	}
-	return first, nil
-}
-
-// atLeast passes a list on if it is long enough, and is an error, which holds
-// the resource, if it is not.
-func atLeast(least, list any) ([]*patroni.Member, error) {
-	members, err := asMembers(list)
-	if err != nil {
-		return nil, err
-	}
-	n, err := integer(least)
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(members)) < n {
-		return nil, fmt.Errorf("the list has too few members: %d of at least %d", len(members), n)
-	}
-	return members, nil
-}
-
-// each makes a function that lists one field of the members which have an
-// address, so that hosts and ports fit together.
-func each[T any](field func(*patroni.Member) T) func(any) ([]T, error) {
-	return func(list any) ([]T, error) {
-		members, err := asMembers(list)
-		fields := make([]T, 0, len(members))
-		for _, m := range members {
-			if m.Usable() {
-				fields = append(fields, field(m))
-			}
-		}
-		return fields, err
-	}
-}
-
-// Names returns the names of all functions of Map, sorted, for documentation
-// and for hints at a mistyped name.
-func Names() []string {
-	return slices.Sorted(maps.Keys(Map(&Env{})))
 }

@@ -169,7 +169,7 @@ func TestNoPrimaryWhy(t *testing.T) {
 
 // TestNames checks that the list of functions is the map's, sorted.
 func TestNames(t *testing.T) {
-	names := Names()
+	names := functionNames()
 	functions := Map(&Env{Store: NewStore()})
 	if len(names) != len(functions) {
 		t.Errorf("%d names of %d functions", len(names), len(functions))

@@ -76,13 +76,6 @@ func LeftOut(name string) (reason string, ok bool) {
 	return reason, ok
 }
 
-// shadowed are the functions of sprig that give way to another of that name:
-// confd's, with another order of arguments, or text/template's slice, which
-// knows text as well as lists.
-var shadowed = strings.Fields(`
-	get base dir split join replace contains trimSuffix reverse add sub mul div mod seq atoi slice
-`)
-
 // pureSprig are the functions of sprigNames that need no Env, made once for
 // all templates.
 var pureSprig = sync.OnceValue(func() template.FuncMap {

@@ -3,6 +3,7 @@ package funcs
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/Masterminds/sprig/v3"
@@ -102,4 +103,16 @@ func TestShadowedKeepConfdsOrder(t *testing.T) {
 	if got, want := render(t, env, text), "1 [a b] a-b true a [1 2 3] bc [2 3]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// shadowed are the functions of sprig that give way to another of that name:
+// confd's, with another order of arguments, or text/template's slice, which
+// knows text as well as lists.
+var shadowed = strings.Fields(`
+	get base dir split join replace contains trimSuffix reverse add sub mul div mod seq atoi slice
+`)
+
+// functionNames returns the names of all functions of Map, sorted.
+func functionNames() []string {
+	return slices.Sorted(maps.Keys(Map(&Env{})))
 }

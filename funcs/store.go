@@ -124,11 +124,6 @@ func isClean(key string) bool {
 	return len(key) > 1 && key[0] == '/' && path.Clean(key) == key
 }
 
-// cleanKeys yields the clean keys, in order.
-func (s *Store) cleanKeys() iter.Seq[string] {
-	return s.below("")
-}
-
 // below yields the clean keys below dir, in order. dir is "" for the root.
 func (s *Store) below(dir string) iter.Seq[string] {
 	return func(yield func(string) bool) {
@@ -183,17 +178,12 @@ func (s *Store) ls(filePath string) []string {
 	if !known {
 		return s.kv.List(filePath)
 	}
-	names := []string{}
+	// memkv splits "/" into two empty terms, which no deeper directory begins
+	// with: ls "/" gives the keys at the top and no directories.
+	names := s.children(dir, func(isDir bool) bool { return dir != "" || !isDir })
 	if _, found := s.Get(filePath); found && isClean(filePath) {
 		names = append(names, path.Base(filePath))
 	}
-	s.children(dir, func(name string, isDir bool) {
-		// memkv splits "/" into two empty terms, which no deeper directory
-		// begins with: ls "/" gives the keys at the top and no directories.
-		if dir != "" || !isDir {
-			names = append(names, name)
-		}
-	})
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -205,14 +195,7 @@ func (s *Store) lsdir(filePath string) []string {
 	if !known {
 		return s.kv.ListDir(filePath)
 	}
-	names := []string{}
-	s.children(dir, func(name string, isDir bool) {
-		if dir != "" && isDir {
-			names = append(names, name)
-		}
-	})
-	slices.Sort(names)
-	return slices.Compact(names)
+	return s.children(dir, func(isDir bool) bool { return dir != "" && isDir })
 }
 
 // directory returns the clean path that templates mean by "/a/b" or "/a/b/", ""
@@ -223,11 +206,15 @@ func directory(filePath string) (dir string, known bool) {
 	return dir, filePath == "/" || isClean(dir)
 }
 
-// children calls visit for the names directly below dir, for each of the keys
-// that they are or that are below them.
-func (s *Store) children(dir string, visit func(name string, isDir bool)) {
+// children returns the names directly below dir, once each, that accept takes:
+// those of keys, and those that have keys below them.
+func (s *Store) children(dir string, accept func(isDir bool) bool) []string {
+	names := []string{}
 	for key := range s.below(dir) {
-		name, _, isDir := strings.Cut(key[len(dir)+1:], "/")
-		visit(name, isDir)
+		if name, _, isDir := strings.Cut(key[len(dir)+1:], "/"); accept(isDir) {
+			names = append(names, name)
+		}
 	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

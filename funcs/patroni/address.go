@@ -213,21 +213,8 @@ func (e endpoint) uri(scheme string) string {
 // escapePath returns path with all that could mean something to a shell or to
 // the file of a proxy encoded; what is encoded already stays.
 func escapePath(path string) string {
-	if !strings.ContainsFunc(path, func(r rune) bool { return r >= utf8.RuneSelf || !isPathByte(byte(r)) }) {
-		return path
-	}
 	if decoded, err := url.PathUnescape(path); err == nil {
 		path = decoded
 	}
-	var b strings.Builder
-	for i := range len(path) {
-		if c := path[i]; isPathByte(c) {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
+	return strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(path))
 }
-
-func isPathByte(c byte) bool { return isAlnum(c) || strings.IndexByte("/-._~", c) >= 0 }

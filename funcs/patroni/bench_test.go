@@ -24,7 +24,7 @@ func BenchmarkMember(b *testing.B) {
 	text := relative(loadFixture(b, "ref-12-lag-tags-proxy"), "/service/batman")["members/node-2"]
 	b.ReportAllocs()
 	for b.Loop() {
-		if m := decodeMember("node-2", text); !m.Usable() {
+		if m := decodeMember("node-2", text, ""); !m.Usable() {
 			b.Fatal(m.Problem)
 		}
 	}

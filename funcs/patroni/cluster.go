@@ -243,17 +243,19 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 		}
 	}
 	for key, text := range keys {
-		if name, ok := memberName(key); ok {
-			m := decodeMember(name, text)
-			m.cluster = c
-			if c.Problem != "" {
-				m.unusable(c.Problem)
-			}
-			c.Members = append(c.Members, m)
+		name, ok := memberName(key)
+		if !ok {
+			continue
 		}
+		problem := c.Problem
+		if problem == "" && strings.Contains(name, " ") && isAmbiguous(name, keys) {
+			problem = "the name is printed as that of another member"
+		}
+		m := decodeMember(name, text, problem)
+		m.cluster = c
+		c.Members = append(c.Members, m)
 	}
 	slices.SortFunc(c.Members, func(a, b *Member) int { return strings.Compare(a.key, b.key) })
-	c.rejectTwins()
 
 	c.SystemID = safeToken(keys["initialize"], "-")
 	c.leaderKey = strings.TrimSpace(keys["leader"])
@@ -273,19 +275,15 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 	return c
 }
 
-// rejectTwins makes a member unusable whose name, with an underscore for each
-// space, is that of another member: a proxy could not tell the two apart.
-func (c *Cluster) rejectTwins() {
-	for _, m := range c.Members {
-		if m.Name == m.key || !m.Usable() {
-			continue
-		}
-		for _, other := range c.Members {
-			if other != m && other.Name == m.Name {
-				m.unusable("the name is printed as that of another member")
-			}
+// isAmbiguous tells whether name, with an underscore for each space, is that of
+// another member: a proxy could not tell the two apart.
+func isAmbiguous(name string, keys map[string]string) bool {
+	for key := range keys {
+		if other, ok := memberName(key); ok && other != name && safeName(other) == safeName(name) {
+			return true
 		}
 	}
+	return false
 }
 
 // memberName returns the name in a member key: one with exactly one slash

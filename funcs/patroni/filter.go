@@ -46,8 +46,8 @@ func Filter(list []*Member, keep func(*Member) bool) []*Member {
 func (m *Member) Tags() map[string]any {
 	tags := map[string]any{}
 	for name, v := range m.tags.fields() {
-		if isPrintable(name) && isPrintableValue(v) {
-			tags[name] = v.decode()
+		if tag := v.decode(); isPrintable(name) && isPrintableTree(tag) {
+			tags[name] = tag
 		}
 	}
 	return tags

@@ -50,7 +50,7 @@ func isNumber(element string) bool {
 // the paths, without one at the end: joining a prefix and a path is
 // concatenation. The path of keys that are a cluster's themselves, as
 // "/leader" is when the prefix was a scope, is therefore "". Keys may come in
-// any order; sorted ones are faster.
+// any order.
 //
 // A namespace may have any number of levels, and nothing tells a namespace from
 // a Citus scope but its children: a folder with a child that is a cluster and
@@ -59,14 +59,10 @@ func isNumber(element string) bool {
 // (Patroni: dcs/__init__.py client_path).
 func Find(keys iter.Seq[string]) []string {
 	found := map[string]bool{}
-	last, hasLast := "", false
 	for key := range keys {
-		path, ok := clusterPath(key)
-		if !ok || hasLast && path == last {
-			continue
+		if path, ok := clusterPath(key); ok {
+			found[path] = true
 		}
-		last, hasLast = path, true
-		found[path] = true
 	}
 
 	// A member may have any name, also one that looks like the key of a cluster:
@@ -83,12 +79,10 @@ func Find(keys iter.Seq[string]) []string {
 		}
 	}
 	paths := make([]string, 0, len(found))
-	parents := map[string]bool{}
 	for path := range found {
 		if parent, element, ok := cutLast(path); ok && !namespaces[parent] {
 			if _, isGroup := groupNumber(element); isGroup {
-				if !found[parent] && !parents[parent] {
-					parents[parent] = true
+				if !found[parent] {
 					paths = append(paths, parent)
 				}
 				continue

@@ -147,10 +147,12 @@ type Member struct {
 	upstream string // the name in the tag replicatefrom
 }
 
-// decodeMember returns the member with the given name and value. What depends
-// on the rest of the cluster is set by Cluster.join.
-func decodeMember(name, text string) *Member {
+// decodeMember returns the member with the given name and value, which cannot
+// be used if the rest of the cluster is a problem. What else depends on that is
+// set by Cluster.join.
+func decodeMember(name, text, problem string) *Member {
 	m := &Member{
+		Problem:          problem,
 		Name:             safeName(name),
 		Role:             unknown,
 		State:            unknown,
@@ -166,7 +168,7 @@ func decodeMember(name, text string) *Member {
 		text:                 text,
 	}
 	if problem := nameProblem(name); problem != "" {
-		m.Problem = "the name " + problem
+		m.problem("the name %s", problem)
 	}
 	// Before 1.0 the value was the connection URL itself.
 	if strings.HasPrefix(text, "postgres") {
@@ -305,13 +307,4 @@ func (m *Member) String() string {
 		return ""
 	}
 	return m.Name
-}
-
-// unusable takes every address away from m.
-func (m *Member) unusable(why string) {
-	m.problem("%s", why)
-	m.Host, m.Port, m.Addr, m.Addrs, m.ConnURL = "", 0, "", []string{}, ""
-	m.ProxyURL, m.ProxyHost, m.ProxyPort, m.ProxyAddr = "", "", 0, ""
-	m.APIURL, m.APIScheme, m.APIHost, m.APIPort, m.APIAddr = "", "", "", 0, ""
-	m.CloneFrom, m.Warning = false, ""
 }

@@ -1,9 +1,6 @@
 package patroni
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // setTags sets the tags and what Patroni derives from its own ones (Patroni:
 // tags.py Tags).
@@ -41,16 +38,7 @@ func priority(excluded, rank value) (bool, int64) {
 	return false, n
 }
 
-// isPrintableValue tells whether all strings in v are printable.
-func isPrintableValue(v value) bool {
-	// Control characters cannot stand in JSON as they are: only what is written
-	// as an escape can be one.
-	if !strings.ContainsRune(string(v), '\\') && isPrintable(string(v)) {
-		return true
-	}
-	return isPrintableTree(v.decode())
-}
-
+// isPrintableTree tells whether all strings in a decoded value are printable.
 func isPrintableTree(tree any) bool {
 	switch tree := tree.(type) {
 	case string:
