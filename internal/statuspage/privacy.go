@@ -49,9 +49,6 @@ func secret(loopback, public bool) string {
 	return ""
 }
 
-// isDiff tells a diff from a reason why there is none.
-func isDiff(text string) bool { return strings.HasPrefix(text, "@@") }
-
 // shorten cuts a diff at the end of a line.
 func shorten(hunks string) string {
 	if len(hunks) <= diffShown {
