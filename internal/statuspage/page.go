@@ -65,6 +65,9 @@ func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 	p.ClusterCount, p.Headline = len(clusters), headline(p.View, clusters)
 	p.Troubles = slices.DeleteFunc(p.Troubles, func(r report.Remark) bool { return r == p.Headline })
+	if n := troubled(clusters); n > 0 && len(clusters) > 1 {
+		p.Troubles = append(p.Troubles, report.Remark{Text: fmt.Sprintf("%d of %d clusters in trouble", n, len(clusters)), Level: report.Warn})
+	}
 	p.FullClusters, p.ClusterRows = choose(clusters, func(c *report.Description) bool {
 		return c.Path == query.Get("cluster") && (!query.Has("backend") || query.Get("backend") == c.Backend)
 	}, func(c *report.Description) report.Level { return c.Level() })
@@ -154,6 +157,16 @@ func headline(v *report.View, clusters []report.Description) report.Remark {
 		}
 	}
 	return worst
+}
+
+// troubled counts the clusters that want a look.
+func troubled(clusters []report.Description) (n int) {
+	for i := range clusters {
+		if clusters[i].Level() > report.OK {
+			n++
+		}
+	}
+	return n
 }
 
 // ResyncList says why a backend was read again in full.

@@ -182,9 +182,9 @@ func TestPageOfManyClusters(t *testing.T) {
 	delete(values, "/service/c17/leader")
 	told := &toldEngine{status: engine.Status{Backends: connected()}, keys: []engine.Keys{{Resource: "all", Values: values}}}
 	text, elements := readPage(t, newTestMonitor(told), "")
-	wantInOrder(t, text, "c17: no leader", "Clusters|30", "c17", "no leader", "Cluster|Leader|Running|Largest lag|Remarks", "c00|db1|3 of 3|24 MiB", "c29|db1|3 of 3|24 MiB")
-	if n := len(slices.DeleteFunc(elements, func(e string) bool { return e != "ul" })); n != 1 {
-		t.Errorf("%d lists, want the picture of the cluster in trouble", n)
+	wantInOrder(t, text, "c17: no leader", "1 of 30 clusters in trouble", "Clusters|30", "c17", "no leader", "Cluster|Leader|Running|Largest lag|Remarks", "c00|db1|3 of 3|24 MiB", "c29|db1|3 of 3|24 MiB")
+	if n := len(slices.DeleteFunc(elements, func(e string) bool { return e != "ul" })); n != 2 {
+		t.Errorf("%d lists, want the reasons and the picture of the cluster in trouble", n)
 	}
 	text, _ = readPage(t, newTestMonitor(told), linkOf(t, newTestMonitor(told), "", "c03")+"&refresh=1")
 	wantInOrder(t, text, "refreshed every 2 s", "Show everything", "c03", "db1|10.0.0.1:5432")
