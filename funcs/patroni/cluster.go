@@ -117,29 +117,6 @@ type Cluster struct {
 	configText string
 }
 
-// A Promotion is one line of a cluster's history: the end of a timeline.
-type Promotion struct {
-	// Timeline is the one that ended, at the position LSN in bytes.
-	Timeline int64 `json:"timeline"`
-	LSN      int64 `json:"lsn"`
-	// Reason is PostgreSQL's, such as "no recovery target specified": free text
-	// that can be printed.
-	Reason string `json:"reason"`
-	// Time is in ISO 8601, or empty.
-	Time string `json:"time"`
-	// Leader is the new one; empty before Patroni 2.1.1.
-	Leader string `json:"leader"`
-}
-
-// A Failover is a request to change the leader. It is a switchover if Leader is
-// set (Patroni: dcs/__init__.py Failover).
-type Failover struct {
-	Leader    string `json:"leader"`
-	Candidate string `json:"candidate"`
-	// ScheduledAt is in ISO 8601, or empty for "now".
-	ScheduledAt string `json:"scheduled_at"`
-}
-
 // Decode returns the cluster whose keys are given, relative to path and without
 // a leading slash: "leader", "members/db1", and "0/leader" in a Citus scope. It
 // never fails: like Patroni, it takes values that make no sense for absent.
@@ -335,41 +312,4 @@ func (c *Cluster) join(s syncState) {
 	} else {
 		c.Primary = c.Leader
 	}
-}
-
-// setConfig sets what the dynamic configuration says, and tells whether there
-// is one (Patroni: global_config.py GlobalConfig).
-func (c *Cluster) setConfig(text string) (ok bool) {
-	c.MaxLagOnFailover = 1 << 20
-	c.configText = text
-	config, ok := object(text)
-	if !ok {
-		return false
-	}
-	c.Paused = config["pause"].isTrue()
-	c.Failsafe = config["failsafe_mode"].isTrue()
-	c.SyncMode = syncMode(config["synchronous_mode"])
-	c.StandbyCluster = isStandbyCluster(config["standby_cluster"])
-	if n, ok := config["maximum_lag_on_failover"].integer(); ok {
-		c.MaxLagOnFailover = Bytes(n)
-	}
-	if c.StandbyCluster {
-		c.SyncMode = SyncOff
-	}
-	return true
-}
-
-func syncMode(v value) string {
-	if v.isTrue() {
-		return SyncOn
-	}
-	if mode, _ := v.text(); strings.EqualFold(mode, SyncQuorum) {
-		return SyncQuorum
-	}
-	return SyncOff
-}
-
-func isStandbyCluster(v value) bool {
-	fields := v.fields()
-	return fields["host"].truthy() || fields["port"].truthy() || fields["restore_command"].truthy()
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// This file decodes the keys beside config and members.
+// This file decodes the keys status, sync, failover and failsafe.
 
 // optime returns the leader's position from the status key, and only if there
 // is none from optime/leader, which later releases leave behind unchanged
@@ -66,51 +66,13 @@ func (s syncState) names(member string) bool {
 	return slices.Contains(s.standby, strings.ToLower(member))
 }
 
-// setHistory sets History and Timeline (Patroni: dcs/__init__.py
-// TimelineHistory.from_node and Cluster.timeline).
-func (c *Cluster) setHistory(text string) {
-	lines, ok := value(text).items()
-	if !ok {
-		return
-	}
-	if len(lines) == 0 {
-		c.Timeline = 1
-		return
-	}
-	for i, line := range lines {
-		fields, _ := line.items()
-		if len(fields) == 0 {
-			continue
-		}
-		timeline, ok := fields[0].integer()
-		if !ok || timeline < 1 {
-			continue
-		}
-		if i == len(lines)-1 {
-			c.Timeline = timeline + 1
-		}
-		c.History = append(c.History, promotion(timeline, fields[1:]))
-	}
-}
-
-func promotion(timeline int64, fields []value) Promotion {
-	p := Promotion{Timeline: timeline}
-	for i, v := range fields {
-		text, _ := v.text()
-		switch i {
-		case 0:
-			p.LSN = v.position()
-		case 1:
-			if isPrintable(text) {
-				p.Reason = text
-			}
-		case 2:
-			p.Time = safeToken(text, "+-:. ")
-		case 3:
-			p.Leader = safeName(text)
-		}
-	}
-	return p
+// A Failover is a request to change the leader. It is a switchover if Leader is
+// set (Patroni: dcs/__init__.py Failover).
+type Failover struct {
+	Leader    string `json:"leader"`
+	Candidate string `json:"candidate"`
+	// ScheduledAt is in ISO 8601, or empty for "now".
+	ScheduledAt string `json:"scheduled_at"`
 }
 
 // parseFailover returns the request in the failover key, or nil for none: the
