@@ -20,6 +20,8 @@ const (
 var (
 	fileOfRepository = regexp.MustCompile(`(?:conf\.d|templates|packaging|sample)/[\w.-]*[\w]`)
 	sampleByName     = regexp.MustCompile("`([\\w-]+\\.toml)`")
+	sampleWritten    = regexp.MustCompile(`-sample ([\w-]+) -confdir`)
+	srcOfSample      = regexp.MustCompile(`(?m)^src\s*=\s*"([^"]+)"`)
 	commandOfOurs    = regexp.MustCompile("(?m)(?:^[#$] |`)pc4patroni((?: [^|`;&\n]+)?)")
 	flagOfOurs       = regexp.MustCompile(`(?:^| )-{1,2}([a-z][a-z-]*)`)
 	flagByItself     = regexp.MustCompile("`-([a-z][a-z-]+)(?: [^`]*)?`")
@@ -51,6 +53,17 @@ func TestCookbook(t *testing.T) {
 				t.Errorf("%s names the sample %s, which is not there", name, match[1])
 			}
 			named[match[1]] = true
+		}
+		for _, match := range sampleWritten.FindAllStringSubmatch(text, -1) {
+			resource := "conf.d/" + match[1] + ".toml"
+			if !inRepository(resource) {
+				t.Errorf("%s writes the sample %s, which is not there", name, match[1])
+				continue
+			}
+			named[path.Base(resource)] = true
+			if src := srcOfSample.FindStringSubmatch(readText(t, filepath.Join(repositoryDir, resource))); src != nil {
+				named[src[1]] = true
+			}
 		}
 		for _, match := range commandOfOurs.FindAllStringSubmatch(text, -1) {
 			for _, flag := range flagOfOurs.FindAllStringSubmatch(match[1], -1) {

@@ -37,6 +37,8 @@ func TestE2E(t *testing.T) {
 		t.Run("Pgpool-II takes over a weight without a restart", func(t *testing.T) { testPgpoolWeight(t, c) })
 		t.Run("libpq does not read from a tagged replica", func(t *testing.T) { testReadsThroughLibpq(t, c) })
 		t.Run("synchronous replicas and a namespace through HAProxy", func(t *testing.T) { testHAProxySync(t, c) })
+		t.Run("PgBouncer's options", func(t *testing.T) { testPgBouncerOptions(t, c) })
+		t.Run("two PgBouncers on one port", func(t *testing.T) { testPgBouncerPair(t, c) })
 		// The last one, because it leaves one node dead.
 		t.Run("the daemon follows a switchover and a crash", func(t *testing.T) { testDaemonFollows(t, c) })
 	})

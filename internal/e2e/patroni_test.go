@@ -244,6 +244,15 @@ func (c *cluster) key(t *testing.T, name string) string {
 	return strings.TrimSpace(got.Stdout)
 }
 
+// etcdctl changes a key that is not Patroni's.
+func (c *cluster) etcdctl(t *testing.T, args ...string) {
+	t.Helper()
+	got := proctest.Invoke(t, []string{"ETCDCTL_API=3"}, append([]string{proctest.Program("etcdctl"), "--endpoints", c.etcd.url}, args...)...)
+	if got.Code != 0 {
+		t.Fatalf("etcdctl %s: %s", strings.Join(args, " "), got.Stderr)
+	}
+}
+
 // primary is the node that holds the lock.
 func (c *cluster) primary(t *testing.T) *node {
 	t.Helper()
