@@ -17,7 +17,7 @@ func TestReadRejects(t *testing.T) {
 	const base = top + "prefix = \"/app\"\n"
 	tests := []struct{ name, text, want string }{
 		{"empty", "", `x.toml: there is no [template] table: a resource file starts with one`},
-		{"old form", "src = \"a.tmpl\"\n", `x.toml: line 1: unknown key "src" here (it belongs below [template])`},
+		{"old form", "src = \"a.tmpl\"\n", `x.toml: line 1: unknown key "src" here (it belongs in [template])`},
 		{"nothing but a table", "[template]\n", "x.toml: line 1: key \"dest\" is missing: name the file to write\n" +
 			"x.toml: line 1: key \"src\" is missing: name the template below /conf/templates"},
 		{"typo", base + "relaod_cmd = \"true\"\n", `x.toml: line 5: unknown key "relaod_cmd" (did you mean "reload_cmd"?)`},

@@ -115,15 +115,15 @@ func TestBackendTableErrors(t *testing.T) {
 			`[backend] request_timeout: key "request_timeout" must be a number of seconds, or a duration such as 1m30s, not "soon"`,
 			`[backend] user_name: unknown key "user_name" (did you mean "username"?)`,
 		}},
-		{"not an option of backends", map[string]any{"interval": int64(5)}, []string{`[backend] interval: key "interval" has no place here: it belongs in the configuration file`}},
+		{"not an option of backends", map[string]any{"interval": int64(5)}, []string{`[backend] interval: key "interval" does not belong here: set it in the configuration file`}},
 		{"an option of other backends", map[string]any{"auth_token": "hunter2"}, []string{
 			`[backend] auth_token: key "auth_token" has no effect: it belongs to a backend other than etcd and file`,
 		}},
 		{"a user without password does not get the global one", map[string]any{"username": "v"}, []string{
-			`[backend] : username needs password-file or password`,
+			`[backend] : username needs a password: set password-file`,
 		}},
-		{"a password without user", map[string]any{"password": "hunter2"}, []string{`[backend] : a password needs username`}},
-		{"contradiction", map[string]any{"backend": "etcd", "file": "a.json"}, []string{`[backend] : backend etcd and file exclude each other`}},
+		{"a password without user", map[string]any{"password": "hunter2"}, []string{`[backend] : a password needs a user: set username`}},
+		{"contradiction", map[string]any{"backend": "etcd", "file": "a.json"}, []string{`[backend] : backend etcd cannot read a file: set one of the two`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

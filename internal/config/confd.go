@@ -35,7 +35,7 @@ var noEffect = map[string]string{
 	"debug":          "has no effect: set log-level to debug",
 	"verbose":        "has no effect: set log-level to info",
 	"quiet":          "has no effect: set log-level to error",
-	"filter":         "has no effect: name every snapshot with file",
+	"filter":         "has no effect: list every snapshot with file",
 	"secret-keyring": "has no effect: encrypted values are not decrypted; keep secrets in files that the proxy includes",
 
 	"acm-export-private-key":       forOtherBackend,

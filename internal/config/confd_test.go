@@ -67,8 +67,8 @@ func TestConfdSubcommands(t *testing.T) {
 func TestConfdUsageErrors(t *testing.T) {
 	const other = "has no effect: it belongs to a backend other than etcd and file"
 	tests := []struct{ line, want string }{
-		{"consul --node h:8500", `"consul" is a backend that this program does not have: only etcd (API v3) and file are supported`},
-		{"--onetime env", `"env" is a backend that this program does not have: only etcd (API v3) and file are supported`},
+		{"consul --node h:8500", `"consul" is not a backend of this program: only etcd (API v3) and file are supported`},
+		{"--onetime env", `"env" is not a backend of this program: only etcd (API v3) and file are supported`},
 		{"-backend vault", `flag -backend cannot be "vault": only etcd (API v3) and file are supported`},
 		{"etcd file", `unexpected argument "file": every flag begins with a dash`},
 		{"etcdd", `unexpected argument "etcdd": every flag begins with a dash`},
@@ -84,7 +84,7 @@ func TestConfdUsageErrors(t *testing.T) {
 		{"--acm-export-private-key etcd", "flag -acm-export-private-key " + other},
 		{"--secretsmanager-version-stage x etcd", "flag -secretsmanager-version-stage " + other},
 		{"--secretsmanager-no-flatten etcd", "flag -secretsmanager-no-flatten " + other},
-		{"file --file x --filter *.json", "flag -filter has no effect: name every snapshot with file"},
+		{"file --file x --filter *.json", "flag -filter has no effect: list every snapshot with file"},
 		{"-secret-keyring x", "flag -secret-keyring has no effect: encrypted values are not decrypted; keep secrets in files that the proxy includes"},
 		{"--preflight etcd", "flag -preflight has no effect: -dump - shows whether the backend can be read, -noop what would be written"},
 		{"--validate --mock-data m.json etcd", "flag -mock-data has no effect: render a snapshot with -noop -file FILE"},

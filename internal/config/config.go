@@ -1,7 +1,7 @@
 // Package config turns the command line, the environment and the configuration
 // file into settings.
 //
-// options.go declares every setting once. From that table come the flags, the
+// flag_table.go declares every setting once. From that table come the flags, the
 // keys of the configuration file and of a resource's [backend] table, the
 // variables of the environment, -help and the list of flags in the man page.
 // Each source is decoded strictly into fresh Settings: an error leaves nothing

@@ -352,30 +352,30 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-dryrun"}, `unknown flag -dryrun (did you mean "-noop"?)`},
 		{[]string{"-check-only"}, `unknown flag -check-only (did you mean "-check"?)`},
 		{[]string{"-v"}, `unknown flag -v (did you mean "-version"?)`},
-		{[]string{"-node", "h:1", "-file", "x"}, `file and node exclude each other; choose with backend`},
+		{[]string{"-node", "h:1", "-file", "x"}, `file and node cannot both be set; choose with backend`},
 		{[]string{"-secret-keyring=x"}, `flag -secret-keyring has no effect: encrypted values are not decrypted; keep secrets in files that the proxy includes`},
 		{[]string{"-node", "http://h:1,https://h:2"}, `some nodes begin with http:// and some with https://: all must have the same scheme`},
 		{[]string{"-node", "htpp://h:1"}, `flag -node must be like http://10.0.0.1:2379, not with scheme "htpp" (did you mean "http"?)`},
 		{[]string{"-node", "http://h:1/v3"}, `flag -node must be like http://10.0.0.1:2379, without a path; keys are named by -prefix`},
-		{[]string{"-node", "http://u:hunter2@h:1"}, `flag -node must not hold a name and password; use -username and -password-file`},
+		{[]string{"-node", "http://u:hunter2@h:1"}, `flag -node must not contain a user name and password; use -username and -password-file`},
 		{[]string{"-node", "http://u:hunter2@h:port"}, `flag -node must be like http://10.0.0.1:2379`},
 		{[]string{"-scheme", "htps"}, `flag -scheme must be http or https, not "htps" (did you mean "https"?)`},
 		{[]string{"-log-level", "loud"}, `flag -log-level must be debug, info, warn or error, not "loud"`},
 		{[]string{"-log-format", "jsn"}, `flag -log-format must be text or json, not "jsn" (did you mean "json"?)`},
 		{[]string{"-listen", "9547"}, `flag -listen must be an address and a port, such as 127.0.0.1:9547, not "9547"`},
 		{[]string{"-listen", ":http"}, `flag -listen must end with a port number, such as 127.0.0.1:9547, not ":http"`},
-		{[]string{"-onetime", "-check"}, `-onetime and -check exclude each other`},
-		{[]string{"-noop", "-show"}, `-noop and -show exclude each other`},
-		{[]string{"-show", "-dump", "x"}, `-show and -dump exclude each other`},
+		{[]string{"-onetime", "-check"}, `-onetime and -check cannot be used together`},
+		{[]string{"-noop", "-show"}, `-noop and -show cannot be used together`},
+		{[]string{"-show", "-dump", "x"}, `-show and -dump cannot be used together`},
 		{[]string{"-exit-code"}, `-exit-code needs -noop`},
 		{[]string{"-o", "json"}, `-o needs -show or -check`},
-		{[]string{"-backend", "etcd", "-file", "x"}, `backend etcd and file exclude each other`},
-		{[]string{"-backend", "file"}, `backend file needs a snapshot to read: name it with file`},
-		{[]string{"-username", "u"}, `username needs password-file or password`},
-		{[]string{"-password", "hunter2"}, `a password needs username`},
-		{[]string{"-username", "u", "-password", "hunter2", "-password-file", "x"}, `password and password-file exclude each other`},
+		{[]string{"-backend", "etcd", "-file", "x"}, `backend etcd cannot read a file: set one of the two`},
+		{[]string{"-backend", "file"}, `backend file needs a snapshot: name one with file`},
+		{[]string{"-username", "u"}, `username needs a password: set password-file`},
+		{[]string{"-password", "hunter2"}, `a password needs a user: set username`},
+		{[]string{"-username", "u", "-password", "hunter2", "-password-file", "x"}, `password and password-file cannot both be set`},
 		{[]string{"-basic-auth"}, `basic-auth needs username`},
-		{[]string{"-client-cert", "x"}, `client-cert and client-key need each other`},
+		{[]string{"-client-cert", "x"}, `client-cert and client-key must be set together`},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
@@ -421,13 +421,13 @@ func TestConfigFileErrors(t *testing.T) {
 			`line 1: key "nodes" means the same as "node"; keep one of them`,
 		}},
 		{"not in a file", "config-file = \"x\"\nversion = true\n\ncheck = true\nshow = false\ndump = \"x\"\no = \"json\"\nexit_code = true\n", []string{
-			`line 1: key "config-file" has no place in a file: give -config-file on the command line or set PC4PATRONI_CONFIG_FILE`,
-			`line 2: key "version" has no place in a file: give -version on the command line`,
-			`line 4: key "check" has no place in a file: give -check on the command line`,
-			`line 5: key "show" has no place in a file: give -show on the command line`,
-			`line 6: key "dump" has no place in a file: give -dump on the command line`,
-			`line 7: key "o" has no place in a file: give -o on the command line`,
-			`line 8: key "exit_code" has no place in a file: give -exit-code on the command line`,
+			`line 1: key "config-file" does not belong in a file: use -config-file on the command line, or PC4PATRONI_CONFIG_FILE`,
+			`line 2: key "version" does not belong in a file: use -version on the command line`,
+			`line 4: key "check" does not belong in a file: use -check on the command line`,
+			`line 5: key "show" does not belong in a file: use -show on the command line`,
+			`line 6: key "dump" does not belong in a file: use -dump on the command line`,
+			`line 7: key "o" does not belong in a file: use -o on the command line`,
+			`line 8: key "exit_code" does not belong in a file: use -exit-code on the command line`,
 		}},
 		{"below [confd]", "[confd]\nprefix = \"/a\"\nnods = \"b:1\"\n", []string{`line 3: unknown key "nods" (did you mean "node"?)`}},
 		{"syntax", "prefix = /service\n", []string{`line 1: the value of "prefix" is not TOML (text needs quotes)`}},
@@ -470,7 +470,7 @@ func TestMissingConfigFile(t *testing.T) {
 
 func TestEnvironmentErrors(t *testing.T) {
 	_, _, err := load(t, "", []string{"PC4PATRONI_INTERVAL=soon", "PC4PATRONI_NODE=http://u:hunter2@h:1"})
-	want := `environment variable PC4PATRONI_NODE must not hold a name and password; use -username and -password-file
+	want := `environment variable PC4PATRONI_NODE must not contain a user name and password; use -username and -password-file
 environment variable PC4PATRONI_INTERVAL must be a number of seconds, or a duration such as 1m30s, not "soon"`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -489,7 +489,7 @@ func TestWarnings(t *testing.T) {
 		{"variable with a slip", []string{"PC4PATRONI_NODES=h:1", "PC4PATRONI_SERVICE_HOST=10.0.0.1", "PC4PATRONI_PORT=tcp://10.0.0.1:80"}, nil,
 			[]string{`unknown environment variable PC4PATRONI_NODES (did you mean "PC4PATRONI_NODE"?)`}},
 		{"variable of a flag", []string{"PC4PATRONI_SHOW=1"}, nil,
-			[]string{"environment variable PC4PATRONI_SHOW has no effect: -show works on the command line only"}},
+			[]string{"environment variable PC4PATRONI_SHOW has no effect: -show works only on the command line"}},
 		{"password in the environment", []string{"PC4PATRONI_PASSWORD=p", "PC4PATRONI_USERNAME=u"}, nil, nil},
 	}
 	for _, tt := range tests {
@@ -529,7 +529,7 @@ table = "t"
 		`line 1: key "debug" has no effect: set log-level to debug`,
 		`line 2: key "verbose" has no effect: set log-level to info`,
 		`line 3: key "quiet" has no effect: set log-level to error`,
-		`line 5: key "filter" has no effect: name every snapshot with file`,
+		`line 5: key "filter" has no effect: list every snapshot with file`,
 		`line 6: key "auth_token" has no effect: it belongs to a backend other than etcd and file`,
 		`line 7: key "secret_keyring" has no effect: encrypted values are not decrypted; keep secrets in files that the proxy includes`,
 		`line 11: key "table" has no effect: it belongs to a backend other than etcd and file`,
@@ -558,7 +558,7 @@ func TestReadablePasswordWarns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{path + " holds a password and every user of this host can read it"}; !cmp.Equal(want, warnings) {
+	if want := []string{path + " contains a password, and every user of this host can read it"}; !cmp.Equal(want, warnings) {
 		t.Errorf("warnings %q, want %q", warnings, want)
 	}
 }

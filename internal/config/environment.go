@@ -16,7 +16,7 @@ func (inv Invocation) readEnvironment() (found []assignment, warnings []string) 
 		o := &options[i]
 		if o.where == commandLineOnly {
 			if inv.Getenv(o.variable()) != "" {
-				warnings = append(warnings, fmt.Sprintf("environment variable %s has no effect: -%s works on the command line only", o.variable(), o.name))
+				warnings = append(warnings, fmt.Sprintf("environment variable %s has no effect: -%s works only on the command line", o.variable(), o.name))
 			}
 			continue
 		}

@@ -57,7 +57,7 @@ func (s *Settings) readFile(path string, given bool) (warnings []string, err err
 	}
 	if s.Backend.Password != "" {
 		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
-			warnings = append(warnings, fmt.Sprintf("%s holds a password and every user of this host can read it", filepath.Clean(path)))
+			warnings = append(warnings, fmt.Sprintf("%s contains a password, and every user of this host can read it", filepath.Clean(path)))
 		}
 	}
 	return warnings, nil
@@ -79,11 +79,11 @@ func tableValues(table map[string]any, allowed func(*option) bool, locate func(k
 		case o == nil:
 			fail("unknown key %q%s", key, hintKey(key, allowed))
 		case !allowed(o) && o.where == commandLineOnly:
-			fail("key %q has no place in a file: give -%s on the command line", key, o.name)
+			fail("key %q does not belong in a file: use -%s on the command line", key, o.name)
 		case !allowed(o) && o.where == notInFile:
-			fail("key %q has no place in a file: give -%s on the command line or set %s", key, o.name, o.variable())
+			fail("key %q does not belong in a file: use -%s on the command line, or %s", key, o.name, o.variable())
 		case !allowed(o):
-			fail("key %q has no place here: it belongs in the configuration file", key)
+			fail("key %q does not belong here: set it in the configuration file", key)
 		case by[o] != "":
 			fail("key %q means the same as %q; keep one of them", key, by[o])
 		default:

@@ -54,7 +54,7 @@ func (s *Settings) mode() (Mode, error) {
 		case by == "":
 			mode, by = asked.mode, asked.flag
 		case mode != asked.mode:
-			return 0, usagef("-%s and -%s exclude each other", by, asked.flag)
+			return 0, usagef("-%s and -%s cannot be used together", by, asked.flag)
 		}
 	}
 	switch {
@@ -74,7 +74,7 @@ func (b *Backend) resolve(from func(names ...string) source) error {
 	}
 	if b.Kind == "file" {
 		if len(b.Files) == 0 {
-			return errors.New("backend file needs a snapshot to read: name it with file")
+			return errors.New("backend file needs a snapshot: name one with file")
 		}
 		return nil
 	}
@@ -94,20 +94,20 @@ func (b *Backend) resolve(from func(names ...string) source) error {
 		case from("password") < from("password-file"):
 			b.Password = ""
 		default:
-			return errors.New("password and password-file exclude each other")
+			return errors.New("password and password-file cannot both be set")
 		}
 	}
 	if b.Username == "" && (b.Password != "" || b.PasswordFile != "") {
-		return errors.New("a password needs username")
+		return errors.New("a password needs a user: set username")
 	}
 	if b.Username != "" && b.Password == "" && b.PasswordFile == "" {
-		return errors.New("username needs password-file or password")
+		return errors.New("username needs a password: set password-file")
 	}
 	if b.BasicAuth && b.Username == "" {
 		return errors.New("basic-auth needs username")
 	}
 	if (b.ClientCert == "") != (b.ClientKey == "") {
-		return errors.New("client-cert and client-key need each other")
+		return errors.New("client-cert and client-key must be set together")
 	}
 	return b.resolveScheme(from("node") == fromDefault)
 }
@@ -120,10 +120,10 @@ func (b *Backend) resolveKind(backend, file, nodes source) error {
 	}
 	switch {
 	case backend == file && file > fromDefault && b.Kind == "etcd":
-		return errors.New("backend etcd and file exclude each other")
+		return errors.New("backend etcd cannot read a file: set one of the two")
 	case backend >= max(file, nodes):
 	case file == nodes:
-		return errors.New("file and node exclude each other; choose with backend")
+		return errors.New("file and node cannot both be set; choose with backend")
 	case file > nodes:
 		b.Kind = "file"
 	default:

@@ -120,7 +120,7 @@ func checkNode(node string) error {
 		return errors.New(want)
 	}
 	if u.User != nil {
-		return errors.New("must not hold a name and password; use -username and -password-file")
+		return errors.New("must not contain a user name and password; use -username and -password-file")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("%s, not with scheme %q%s", want, u.Scheme, nearest.Hint(u.Scheme, slices.Values([]string{"http", "https"})))

@@ -141,7 +141,7 @@ func hint(path toml.Key, key string, t reflect.Type) string {
 			continue
 		}
 		if _, ok := fieldsOf(field)[key]; ok {
-			return fmt.Sprintf(" here (it belongs below [%s])", name)
+			return fmt.Sprintf(" here (it belongs in [%s])", name)
 		}
 	}
 	return nearest.Hint(strings.ReplaceAll(strings.ToLower(key), "-", "_"), slices.Values(names))

@@ -92,7 +92,7 @@ func TestErrors(t *testing.T) {
 		{"another spelling", "[template]\nCheck-CMD = \"x\"\n",
 			[]string{`a.toml: line 2: unknown key "Check-CMD" (did you mean "check_cmd"?)`}},
 		{"header forgotten", "src = \"a\"\n",
-			[]string{`a.toml: line 1: unknown key "src" here (it belongs below [template])`}},
+			[]string{`a.toml: line 1: unknown key "src" here (it belongs in [template])`}},
 		{"unknown table, said once", "[templat]\nsrc = 1\ndest = 2\n",
 			[]string{`a.toml: line 1: unknown key "templat" (did you mean "template"?)`}},
 		{"wrong types, all of them, in order", `

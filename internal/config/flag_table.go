@@ -9,7 +9,7 @@ import (
 type group string
 
 const (
-	groupModes   group = "Modes (without one: stay and follow the backend)"
+	groupModes   group = "Modes (default: keep running and follow the backend)"
 	groupApply   group = "What to apply"
 	groupBackend group = "Backend"
 	groupAuth    group = "Authentication and TLS (etcd)"
@@ -103,7 +103,7 @@ var options = []option{
 		help: "replaces the prefix of every resource",
 		at:   func(s *Settings) any { return &s.Prefix }},
 	{name: "sync-only", group: groupApply,
-		help: "install files, but run no check_cmd and no reload_cmd",
+		help: "install files without running check_cmd or reload_cmd",
 		at:   func(s *Settings) any { return &s.SyncOnly }},
 	{name: "destdir", group: groupApply, arg: "DIR",
 		help: "put DIR in front of every dest, as make's DESTDIR",
@@ -112,14 +112,14 @@ var options = []option{
 		help: "keep staged files, for debugging",
 		at:   func(s *Settings) any { return &s.KeepStageFile }},
 	{name: "wait", group: groupApply, arg: "TIME", def: "10s",
-		help: "how long -onetime, -show and -dump try the backend",
+		help: "how long -onetime, -show, -dump wait for the backend",
 		at:   func(s *Settings) any { return &s.Wait }, lowest: minimumTimeout},
 
 	{name: "backend", group: groupBackend, arg: "KIND", def: "etcd", forBackend: true,
 		help: "the store: etcd (the same as etcdv3) or file",
 		at:   func(s *Settings) any { return &s.Backend.Kind }, check: checkBackendKind, words: []string{"etcd", "etcdv3", "file"}},
 	{name: "node", group: groupBackend, arg: "URL", def: "http://127.0.0.1:2379", forBackend: true, keys: []string{"nodes", "etcd-nodes"},
-		help: "an etcd node; may be repeated, or a comma list",
+		help: "etcd node; may be repeated or comma-separated",
 		at:   func(s *Settings) any { return &s.Backend.Nodes }, check: checkNode},
 	{name: "srv-domain", group: groupBackend, arg: "DOMAIN", forBackend: true,
 		help: "find the nodes by this domain's SRV records",
@@ -147,20 +147,20 @@ var options = []option{
 		help: "its password; better: -password-file",
 		at:   func(s *Settings) any { return &s.Backend.Password }},
 	{name: "password-file", group: groupAuth, arg: "FILE", forBackend: true,
-		help: "file with the password and nothing else",
+		help: "file that contains only the password",
 		at:   func(s *Settings) any { return &s.Backend.PasswordFile }},
 	{name: "basic-auth", group: groupAuth, forBackend: true,
-		help: "for confd's command lines; a username is enough",
+		help: "accepted for confd; a username is enough",
 		at:   func(s *Settings) any { return &s.Backend.BasicAuth }},
 	{name: "client-cert", group: groupAuth, arg: "FILE", forBackend: true, vars: []string{"CONFD_CLIENT_CERT"},
-		help: "our certificate (PEM)",
+		help: "client certificate (PEM)",
 		at:   func(s *Settings) any { return &s.Backend.ClientCert }},
 	{name: "client-key", group: groupAuth, arg: "FILE", forBackend: true, vars: []string{"CONFD_CLIENT_KEY"},
 		help: "its private key (PEM)",
 		at:   func(s *Settings) any { return &s.Backend.ClientKey }},
 	{name: "client-ca-keys", group: groupAuth, arg: "FILE", forBackend: true, vars: []string{"CONFD_CLIENT_CAKEYS"},
 		keys: []string{"client-cakeys"},
-		help: "CA certificates that sign etcd's (PEM)",
+		help: "CA certificates to verify etcd with (PEM)",
 		at:   func(s *Settings) any { return &s.Backend.ClientCAKeys }},
 	{name: "client-insecure", group: groupAuth, forBackend: true,
 		help: "do not verify etcd's certificate",
@@ -173,7 +173,7 @@ var options = []option{
 		help: "follow changes; -watch=false: read once per interval",
 		at:   func(s *Settings) any { return &s.Watch }},
 	{name: "shutdown-timeout", group: groupDaemon, arg: "TIME", def: "30s",
-		help: "how long commands may go on after SIGTERM",
+		help: "how long running commands may take after SIGTERM",
 		at:   func(s *Settings) any { return &s.ShutdownTimeout }},
 	{name: "listen", group: groupDaemon, arg: "ADDRESS",
 		help: "serve metrics, health and status, e.g. 127.0.0.1:9547",

@@ -41,7 +41,7 @@ func (inv Invocation) parseFlags() (*commandLine, error) {
 	case err == nil && set.NArg() == 0:
 		return line, nil
 	case err == nil && inv.CalledConfd() && slices.Contains(otherBackends, next):
-		return nil, usagef("%q is a backend that this program does not have: only etcd (API v3) and file are supported", next)
+		return nil, usagef("%q is not a backend of this program: only etcd (API v3) and file are supported", next)
 	case err == nil:
 		return nil, unexpected(next, line.assigned)
 	case badFlag.MatchString(next):
