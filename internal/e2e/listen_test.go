@@ -140,7 +140,7 @@ func TestListenOnTakenPort(t *testing.T) {
 	defer taken.Close()
 	dir, args := statusSite(t, "true")
 	got := proctest.Invoke(t, nil, append(args, "-listen", taken.Addr().String())...)
-	if want := "pc4patroni: listen on " + taken.Addr().String() + ": address already in use\n"; got.Code != 2 || got.Stderr != want {
+	if want := "pc4patroni: listen tcp " + taken.Addr().String() + ": bind: address already in use\n"; got.Code != 2 || got.Stderr != want {
 		t.Errorf("exit status %d and %q, want 2 and %q", got.Code, got.Stderr, want)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "a.conf")); !errors.Is(err, os.ErrNotExist) {

@@ -8,12 +8,9 @@ package statuspage
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +35,7 @@ const (
 type Engine interface {
 	Status() engine.Status
 	// Stalled returns the workers that have not responded since that time,
-	// and asks for the next sign.
+	// and asks them again.
 	Stalled(since time.Time) []string
 	Keys() []engine.Keys
 }
@@ -59,17 +56,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err == nil {
-		return l, nil
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err // the rest of it is said here
-	}
-	if call, ok := errors.AsType[*os.SyscallError](err); ok {
-		err = call.Err
-	}
-	return nil, fmt.Errorf("listen on %s: %w", address, err)
+	return new(net.ListenConfig).Listen(ctx, "tcp", address)
 }
 
 // New returns a server for requests to l, which listens on address.

@@ -282,7 +282,7 @@ func TestListen(t *testing.T) {
 	}
 	defer taken.Close()
 	_, err = Listen(t.Context(), taken.Addr().String())
-	if err == nil || err.Error() != "listen on "+taken.Addr().String()+": address already in use" {
+	if err == nil || err.Error() != "listen tcp "+taken.Addr().String()+": bind: address already in use" {
 		t.Errorf("a taken port gives %v", err)
 	}
 	if l, err := Listen(t.Context(), ""); l != nil || err != nil {
