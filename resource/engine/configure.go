@@ -104,22 +104,19 @@ func (u *unit) adopt(stop context.Context) {
 		was := u.resources
 		gone := slices.DeleteFunc(slices.Clone(was), func(r *resourceState) bool { return slices.Contains(next, r) })
 		u.release(gone)
-		u.resources, u.settled = next, false
-		u.live.wait() // for commands that end in time, or when they have to
+		u.resources = next
 		u.occupied.Store(1)
-		if u.after != nil && await(stop, u.after.ended) {
-			old := u.after
+		if old := u.after; old != nil && u.await(stop, old.ended) {
 			u.reloadBackoff, u.reloadAt, u.lastReload, u.changedAt = old.reloadBackoff, old.reloadAt, old.lastReload, old.changedAt
 			u.after = nil
 		}
 		for _, r := range next {
 			for _, other := range r.awaits {
-				if !await(stop, other.released) {
+				if !u.await(stop, other.released) {
 					return
 				}
 			}
 		}
-		u.live.beat()
 		u.occupied.Store(0)
 		aside(func() {
 			for _, r := range next {
@@ -143,15 +140,6 @@ func (u *unit) release(resources []*resourceState) {
 	}
 }
 
-func (r *resourceState) isReleased() bool {
-	select {
-	case <-r.released:
-		return true
-	default:
-		return false
-	}
-}
-
 // begin finds out what an earlier run of the program, or the unit that worked on
 // the resource before, has left to do.
 func (r *resourceState) begin() {
@@ -161,7 +149,7 @@ func (r *resourceState) begin() {
 			r.markerRead, r.retryAt, r.failedHash = false, time.Time{}, [len(r.failedHash)]byte{}
 			r.retry.reset()
 		}
-		r.reported, r.seenKeys, r.problems = old.reported, old.seenKeys, old.problems
+		r.reported, r.seenKeys, r.logged = old.reported, old.seenKeys, old.logged
 		if !r.keys.areKnown() {
 			r.reconciled, r.fileErr = false, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -32,12 +33,14 @@ func TestDaemonFollows(t *testing.T) {
 }
 
 func TestDaemonRepeatsReloadUntilItSucceeds(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml",
-		plainResource+`reload_cmd = "echo x >>OUTtries; test $(wc -l <OUTtries) -ge 3 && cp OUTa.conf OUTproxy"`)
-	d := s.start()
-	d.waitFile("proxy", "10.0.0.1\n")
-	d.waitFile("tries", "x\nx\nx\n")
-	waitFor(t, "the mark to be removed", func() bool { return !exists(s.markerOf("a.conf")) })
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml",
+			plainResource+`reload_cmd = "echo x >>OUTtries; test $(wc -l <OUTtries) -ge 3 && cp OUTa.conf OUTproxy"`)
+		d := s.start()
+		d.waitFile("proxy", "10.0.0.1\n")
+		d.waitFile("tries", "x\nx\nx\n")
+		waitFor(t, "the mark to be removed", func() bool { return !exists(s.markerOf("a.conf")) })
+	})
 }
 
 func TestDaemonReloadsAtStartWhatIsPending(t *testing.T) {
@@ -72,26 +75,28 @@ func TestDaemonDistrustsHalfWrittenFile(t *testing.T) {
 }
 
 func TestDaemonBackendAwayAndBack(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
-	s.backend.setAway(errAway)
-	d := s.start()
-	waitFor(t, "a read to fail", func() bool { return strings.Contains(s.log.String(), "backend cannot be read") })
-	select {
-	case <-d.engine.Ready():
-		t.Error("ready although nothing could be read")
-	default:
-	}
-	s.backend.setAway(nil)
-	d.waitFile("a.conf", "10.0.0.1\n")
-	d.ready()
-	s.backend.setAway(errAway)
-	waitFor(t, "the loss to be noticed", func() bool { return !d.engine.Status().Backends[""].Connected })
-	s.backend.put("/app/host", "10.0.0.9")
-	s.backend.setAway(nil)
-	d.waitFile("a.conf", "10.0.0.9\n")
-	if got := strings.Count(s.log.String(), "backend cannot be read"); got != 2 {
-		t.Errorf("the absence was logged %d times, want once for each of two", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+		s.backend.setAway(errAway)
+		d := s.start()
+		waitFor(t, "a read to fail", func() bool { return strings.Contains(s.log.String(), "backend cannot be read") })
+		select {
+		case <-d.engine.Ready():
+			t.Error("ready although nothing could be read")
+		default:
+		}
+		s.backend.setAway(nil)
+		d.waitFile("a.conf", "10.0.0.1\n")
+		d.ready()
+		s.backend.setAway(errAway)
+		waitFor(t, "the loss to be noticed", func() bool { return !d.engine.Status().Backends[""].Connected })
+		s.backend.put("/app/host", "10.0.0.9")
+		s.backend.setAway(nil)
+		d.waitFile("a.conf", "10.0.0.9\n")
+		if got := strings.Count(s.log.String(), "backend cannot be read"); got != 2 {
+			t.Errorf("the absence was logged %d times, want once for each of two", got)
+		}
+	})
 }
 
 func TestDaemonHangingReloadBlocksItsUnitOnly(t *testing.T) {
@@ -112,19 +117,21 @@ func TestDaemonHangingReloadBlocksItsUnitOnly(t *testing.T) {
 }
 
 func TestDaemonDefersReload(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
-		"conf.d/a.toml", plainResource+"min_reload_interval = \"1500ms\"\nreload_cmd = \"cat OUTa.conf >>OUTreloads\"")
-	d := s.start()
-	d.ready()
-	d.waitFile("reloads", "10.0.0.1\n")
-	began := time.Now()
-	s.backend.put("/app/host", "10.0.0.2")
-	d.waitFile("a.conf", "10.0.0.2\n")
-	s.backend.put("/app/host", "10.0.0.3")
-	d.waitFile("reloads", "10.0.0.1\n10.0.0.3\n")
-	if took := time.Since(began); took < time.Second {
-		t.Errorf("the second reload came after %v, want it deferred", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+			"conf.d/a.toml", plainResource+"min_reload_interval = \"1500ms\"\nreload_cmd = \"cat OUTa.conf >>OUTreloads\"")
+		d := s.start()
+		d.ready()
+		d.waitFile("reloads", "10.0.0.1\n")
+		began := time.Now()
+		s.backend.put("/app/host", "10.0.0.2")
+		d.waitFile("a.conf", "10.0.0.2\n")
+		s.backend.put("/app/host", "10.0.0.3")
+		d.waitFile("reloads", "10.0.0.1\n10.0.0.3\n")
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("the second reload came after %v, want it deferred", took)
+		}
+	})
 }
 
 func TestDaemonPutsRightWhatOthersOverwrote(t *testing.T) {
@@ -140,23 +147,27 @@ func TestDaemonPutsRightWhatOthersOverwrote(t *testing.T) {
 }
 
 func TestDaemonComparesAtInterval(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
-	d := s.startWith(300*time.Millisecond, true)
-	d.ready()
-	d.waitFile("reloads", "x\n")
-	s.write("out/a.conf", "by hand\n")
-	d.waitFile("a.conf", "10.0.0.1\n")
-	d.waitFile("reloads", "x\nx\n")
-	waitFor(t, "a full read at the interval", func() bool { return len(d.events.of(Resynced, "")) > 1 })
-	d.waitFile("reloads", "x\nx\n")
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
+		d := s.startWith(300*time.Millisecond, true)
+		d.ready()
+		d.waitFile("reloads", "x\n")
+		s.write("out/a.conf", "by hand\n")
+		d.waitFile("a.conf", "10.0.0.1\n")
+		d.waitFile("reloads", "x\nx\n")
+		waitFor(t, "a full read at the interval", func() bool { return len(d.events.of(Resynced, "")) > 1 })
+		d.waitFile("reloads", "x\nx\n")
+	})
 }
 
 func TestDaemonPolls(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
-	d := s.startWith(100*time.Millisecond, false)
-	d.waitFile("a.conf", "10.0.0.1\n")
-	s.backend.put("/app/host", "10.0.0.2")
-	d.waitFile("a.conf", "10.0.0.2\n")
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+		d := s.startWith(100*time.Millisecond, false)
+		d.waitFile("a.conf", "10.0.0.1\n")
+		s.backend.put("/app/host", "10.0.0.2")
+		d.waitFile("a.conf", "10.0.0.2\n")
+	})
 }
 
 func TestDaemonCheckFailsThenGoodChange(t *testing.T) {
@@ -239,23 +250,25 @@ func TestDaemonNoticesStuckLoop(t *testing.T) {
 // A path that may not be read holds its own resource only, and is asked for
 // again at each full read.
 func TestDaemonDeniedPath(t *testing.T) {
-	s := newSite(t, map[string]string{"/app/host": "10.0.0.1", "/secret/host": "10.0.0.2"}, "templates/a.tmpl", hostTemplate,
-		"conf.d/a.toml", plainResource,
-		"conf.d/b.toml", strings.ReplaceAll(strings.ReplaceAll(plainResource, "/app", "/secret"), "OUTa", "OUTb"))
-	s.backend.deny("/secret/")
-	d := s.startWith(300*time.Millisecond, true)
-	d.ready()
-	if got := d.state("b"); got.State != Failed {
-		t.Errorf("the denied resource is %v (%v), want failed", got.State, got.Err)
-	}
-	s.backend.put("/app/host", "10.0.0.3")
-	d.waitFile("a.conf", "10.0.0.3\n")
-	s.backend.deny()
-	d.waitFile("b.conf", "10.0.0.2\n")
-	waitFor(t, "the results to settle", func() bool { return d.state("b").State == Changed })
-	if got := strings.Count(s.log.String(), "level=ERROR"); got != 1 {
-		t.Errorf("the denial was logged %d times, want once", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, map[string]string{"/app/host": "10.0.0.1", "/secret/host": "10.0.0.2"}, "templates/a.tmpl", hostTemplate,
+			"conf.d/a.toml", plainResource,
+			"conf.d/b.toml", strings.ReplaceAll(strings.ReplaceAll(plainResource, "/app", "/secret"), "OUTa", "OUTb"))
+		s.backend.deny("/secret/")
+		d := s.startWith(300*time.Millisecond, true)
+		d.ready()
+		if got := d.state("b"); got.State != Failed {
+			t.Errorf("the denied resource is %v (%v), want failed", got.State, got.Err)
+		}
+		s.backend.put("/app/host", "10.0.0.3")
+		d.waitFile("a.conf", "10.0.0.3\n")
+		s.backend.deny()
+		d.waitFile("b.conf", "10.0.0.2\n")
+		waitFor(t, "the results to settle", func() bool { return d.state("b").State == Changed })
+		if got := strings.Count(s.log.String(), "level=ERROR"); got != 1 {
+			t.Errorf("the denial was logged %d times, want once", got)
+		}
+	})
 }
 
 // A reload that a removed resource owed is done by the one that shares its

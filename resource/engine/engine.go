@@ -49,23 +49,19 @@ func (o *Options) logger() *slog.Logger {
 	return o.Logger
 }
 
-// stagedAtOnce bounds the files that are being written at one time: each takes a
-// thread that waits for the disk.
-const stagedAtOnce = 32
-
 // Engine applies the resources of a set. Its methods may be called by several
 // goroutines, Once and Run by one at a time.
 type Engine struct {
 	opts    atomic.Pointer[Options]
 	observe func(Event)
 	slots   chan struct{} // of commands
-	staging chan struct{} // of files that are being written
 	queue   *queue
 	tidied  sync.Map // the directories that were searched for staged files of earlier runs
 
 	ready     chan struct{}
 	readyOnce sync.Once
-	reloads   chan reloadRequest
+	// running is the call of Run that is under way, for whoever configures it.
+	running chan *running
 
 	// What Run works on. The slices and the map are replaced, never changed.
 	mu        sync.Mutex
@@ -75,22 +71,14 @@ type Engine struct {
 	watchers  map[string]*watcher
 }
 
-// reloadRequest is what Run is to go on with, and where to answer.
-type reloadRequest struct {
-	opts Options
-	set  *resource.Set
-	done chan error
-}
-
 // New returns an engine.
 func New(opts Options) *Engine {
 	e := &Engine{
 		observe: opts.Observe,
 		slots:   make(chan struct{}, commandsAtOnce),
-		staging: make(chan struct{}, stagedAtOnce),
 		queue:   newQueue(opts.logger()),
 		ready:   make(chan struct{}),
-		reloads: make(chan reloadRequest),
+		running: make(chan *running, 1),
 		set:     &resource.Set{},
 	}
 	e.opts.Store(&opts)
@@ -123,17 +111,13 @@ func (e *Engine) Run(stop, kill context.Context, set *resource.Set) error {
 	r := &running{engine: e, stop: stop, kill: kill}
 	defer r.goroutines.Wait()
 	defer e.queue.close()
-	if err := r.configure(reloadRequest{opts: *e.options(), set: set}); err != nil {
+	if err := r.configure(*e.options(), set); err != nil {
 		return err
 	}
-	for {
-		select {
-		case <-stop.Done():
-			return nil
-		case request := <-e.reloads:
-			request.done <- r.configure(request)
-		}
-	}
+	e.running <- r
+	<-stop.Done()
+	<-e.running // nobody starts anything after that
+	return nil
 }
 
 // Reload has Run go on with another set and other options. Units that do not
@@ -142,21 +126,17 @@ func (e *Engine) Run(stop, kill context.Context, set *resource.Set) error {
 // resource that is broken in the new set goes on as it was in the old one, if it
 // was there; each of them is logged. After an error nothing has changed.
 func (e *Engine) Reload(ctx context.Context, opts Options, set *resource.Set) error {
-	request := reloadRequest{opts, set, make(chan error, 1)}
 	select {
-	case e.reloads <- request:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	select {
-	case err := <-request.done:
-		return err
+	case r := <-e.running:
+		defer func() { e.running <- r }()
+		return r.configure(opts, set)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// running is one call of Run. One goroutine owns it.
+// running is one call of Run. It belongs to whoever has taken it from its
+// channel.
 type running struct {
 	engine     *Engine
 	stop, kill context.Context // of Run, for what configure starts
@@ -165,21 +145,21 @@ type running struct {
 }
 
 // configure goes on with another set.
-func (r *running) configure(request reloadRequest) error {
+func (r *running) configure(opts Options, set *resource.Set) error {
 	e := r.engine
-	set := keepBroken(e.set, request.set)
-	opened, err := r.open(&request.opts, set.Resources)
+	set = keepBroken(e.set, set)
+	watchers, err := r.open(&opts, set.Resources)
 	if err != nil {
 		return err
 	}
-	e.opts.Store(&request.opts)
-	logBroken(request.opts.logger(), e.set, set)
+	e.opts.Store(&opts)
+	logBroken(opts.logger(), e.set, set)
 
 	before := map[*unit][]*resourceState{}
 	for _, u := range e.units {
 		before[u] = u.planned
 	}
-	r.leaving = slices.DeleteFunc(r.leaving, (*resourceState).isReleased)
+	r.leaving = slices.DeleteFunc(r.leaving, func(s *resourceState) bool { return isClosed(s.released) })
 	units, resources := e.plan(set, true, r.leaving)
 	for _, s := range e.resources {
 		if !slices.Contains(resources, s) {
@@ -188,18 +168,18 @@ func (r *running) configure(request reloadRequest) error {
 	}
 	var ending []*unit
 	for _, u := range e.units {
-		if !slices.Contains(units, u) && !u.hasEnded() {
+		if !slices.Contains(units, u) && !isClosed(u.ended) {
 			u.planned = nil
 			ending = append(ending, u)
 		}
 	}
-	r.route(resources, opened)
+	r.route(resources, watchers)
 	first := e.units == nil
 	e.mu.Lock()
 	e.set, e.resources, e.units = set, resources, slices.Concat(ending, units)
 	e.mu.Unlock()
 
-	var changes []change
+	changes := map[*resourceState]urgency{}
 	for _, u := range e.units {
 		was, runs := before[u]
 		if runs && slices.Equal(was, u.planned) {
@@ -209,7 +189,7 @@ func (r *running) configure(request reloadRequest) error {
 		u.assign(u.planned)
 		for _, s := range u.planned {
 			if !slices.Contains(was, s) && s.keys.areKnown() {
-				changes = append(changes, change{s, urgent})
+				changes[s] = urgent
 			}
 		}
 		if !runs {
@@ -223,40 +203,39 @@ func (r *running) configure(request reloadRequest) error {
 	return nil
 }
 
-// open opens the backends that the resources need and that are not open yet. If
-// one cannot be opened, none is.
-func (r *running) open(opts *Options, resources []*resource.Resource) (map[string]backends.Backend, error) {
-	opened := map[string]backends.Backend{}
+// open returns a watcher for each backend that the resources need: the one that
+// runs, or a new one. If a backend cannot be opened, none is.
+func (r *running) open(opts *Options, resources []*resource.Resource) (map[string]*watcher, error) {
+	watchers, opened := map[string]*watcher{}, []backends.Backend{}
 	for _, res := range resources {
-		if res.IsStatic() || r.engine.watchers[res.Backend] != nil || opened[res.Backend] != nil {
+		name := res.Backend
+		if res.IsStatic() || watchers[name] != nil {
 			continue
 		}
-		b, err := opts.Open(res.Backend)
+		if watchers[name] = r.engine.watchers[name]; watchers[name] != nil {
+			continue
+		}
+		b, err := opts.Open(name)
 		if err != nil {
 			for _, b := range opened {
 				_ = b.Close() // the first error is the one that matters
 			}
 			return nil, err
 		}
-		opened[res.Backend] = b
+		opened = append(opened, b)
+		watchers[name] = &watcher{name: name, backend: b, queue: r.engine.queue, emit: r.engine.emit,
+			log: opts.logger().With("backend", name), versions: map[string]backends.Version{}}
 	}
-	return opened, nil
+	return watchers, nil
 }
 
 // route leads the backends' keys to resources: it starts and ends watchers.
-func (r *running) route(resources []*resourceState, opened map[string]backends.Backend) {
+func (r *running) route(resources []*resourceState, watchers map[string]*watcher) {
 	e := r.engine
 	opts := e.options()
-	watchers := map[string]*watcher{}
 	for name, resources := range byBackend(resources) {
-		w := e.watchers[name]
-		if w == nil {
-			w = e.newWatcher(name, opened[name])
-		}
+		w := watchers[name]
 		w.route(resources, opts.Interval, !opts.Watch)
-		watchers[name] = w
-	}
-	for name, w := range watchers {
 		if e.watchers[name] == nil {
 			ctx, cancel := context.WithCancel(r.stop)
 			w.cancel = cancel

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -51,54 +52,58 @@ func TestHeldOrFailed(t *testing.T) {
 // A switchover holds a resource for a moment, which is worth no warning; what
 // lasts is.
 func TestHeldBecomesWarning(t *testing.T) {
-	s := newSite(t, cluster, "templates/a.tmpl", `{{primary.Addr}}`, "conf.d/a.toml", plainResource)
-	d := s.start()
-	d.ready()
-	s.backend.del("/app/leader")
-	d.waitState("a", Held)
-	s.backend.put("/app/leader", "db2", "/app/members/db2", strings.ReplaceAll(cluster["/app/members/db2"], "replica", "primary"))
-	d.waitFile("a.conf", "10.0.0.2:5432")
-	d.waitLog(`msg="resource recovered"`)
-	d.waitLog(`change="primary db1 -> db2, readers -db2"`)
-	if log := s.log.String(); strings.Contains(log, "level=WARN") {
-		t.Errorf("a short hold was a warning:\n%s", log)
-	}
-	began := time.Now()
-	s.backend.del("/app/leader")
-	waitFor(t, "the warning", func() bool {
-		return strings.Contains(s.log.String(), `level=WARN msg="resource is held, its file stays as it is"`)
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, cluster, "templates/a.tmpl", `{{primary.Addr}}`, "conf.d/a.toml", plainResource)
+		d := s.start()
+		d.ready()
+		s.backend.del("/app/leader")
+		d.waitState("a", Held)
+		s.backend.put("/app/leader", "db2", "/app/members/db2", strings.ReplaceAll(cluster["/app/members/db2"], "replica", "primary"))
+		d.waitFile("a.conf", "10.0.0.2:5432")
+		d.waitLog(`msg="resource recovered"`)
+		d.waitLog(`change="primary db1 -> db2, readers -db2"`)
+		if log := s.log.String(); strings.Contains(log, "level=WARN") {
+			t.Errorf("a short hold was a warning:\n%s", log)
+		}
+		began := time.Now()
+		s.backend.del("/app/leader")
+		waitFor(t, "the warning", func() bool {
+			return strings.Contains(s.log.String(), `level=WARN msg="resource is held, its file stays as it is"`)
+		})
+		if took := time.Since(began); took < heldQuietly {
+			t.Errorf("the warning came after %v, want it after %v", took, heldQuietly)
+		}
 	})
-	if took := time.Since(began); took < heldQuietly {
-		t.Errorf("the warning came after %v, want it after %v", took, heldQuietly)
-	}
 }
 
 // Keys that have never been read are not in sync, even if a reload that an
 // earlier run left pending has been done.
 func TestPendingReloadWhileBackendAway(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
-	s.write("out/a.conf", "10.0.0.1\n")
-	s.write("out/.a.conf.pc4patroni-reload", "")
-	s.backend.setAway(errAway)
-	results := s.once()
-	s.wantState(results, "a", Waiting, "backend not read: connection refused")
-	if !errors.Is(results["a"].Err, ErrUnreachable) || results["a"].ReloadPending {
-		t.Errorf("after the reload: %+v", results["a"])
-	}
-	if got := s.read("reloads"); got != "x\n" {
-		t.Errorf("%d reloads, want one", len(got)/2)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
+		s.write("out/a.conf", "10.0.0.1\n")
+		s.write("out/.a.conf.pc4patroni-reload", "")
+		s.backend.setAway(errAway)
+		results := s.once()
+		s.wantState(results, "a", Waiting, "backend not read: connection refused")
+		if !errors.Is(results["a"].Err, ErrUnreachable) || results["a"].ReloadPending {
+			t.Errorf("after the reload: %+v", results["a"])
+		}
+		if got := s.read("reloads"); got != "x\n" {
+			t.Errorf("%d reloads, want one", len(got)/2)
+		}
 
-	s.write("out/.a.conf.pc4patroni-reload", "")
-	d := s.start()
-	d.waitFile("reloads", "x\nx\n")
-	waitFor(t, "the reload to be done", func() bool { return !d.state("a").ReloadPending })
-	if got := d.state("a"); got.State != Waiting || d.isReady() {
-		t.Errorf("a resource whose keys were never read is %v, ready: %v", got.State, d.isReady())
-	}
-	if got := d.state("a").LastSuccess; !got.IsZero() {
-		t.Errorf("its last success was at %v", got)
-	}
+		s.write("out/.a.conf.pc4patroni-reload", "")
+		d := s.start()
+		d.waitFile("reloads", "x\nx\n")
+		waitFor(t, "the reload to be done", func() bool { return !d.state("a").ReloadPending })
+		if got := d.state("a"); got.State != Waiting || d.isReady() {
+			t.Errorf("a resource whose keys were never read is %v, ready: %v", got.State, d.isReady())
+		}
+		if got := d.state("a").LastSuccess; !got.IsZero() {
+			t.Errorf("its last success was at %v", got)
+		}
+	})
 }
 
 func TestNoopKeepsStagedFile(t *testing.T) {
@@ -117,15 +122,17 @@ func TestNoopKeepsStagedFile(t *testing.T) {
 
 // What a file lacks because of a permission is said once, not at every try.
 func TestSameFailureIsLoggedOnce(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", strings.ReplaceAll(plainResource, "OUT", "OUTdir/"))
-	if err := os.WriteFile(s.out("dir"), nil, 0o600); err != nil { // no directory
-		t.Fatal(err)
-	}
-	d := s.start()
-	d.waitState("a", Failed)
-	first := d.state("a").NextAttempt
-	waitFor(t, "another try", func() bool { return d.state("a").NextAttempt.After(first) })
-	if got := strings.Count(s.log.String(), "level=ERROR"); got != 1 {
-		t.Errorf("the failure was logged %d times", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", strings.ReplaceAll(plainResource, "OUT", "OUTdir/"))
+		if err := os.WriteFile(s.out("dir"), nil, 0o600); err != nil { // no directory
+			t.Fatal(err)
+		}
+		d := s.start()
+		d.waitState("a", Failed)
+		first := d.state("a").NextAttempt
+		waitFor(t, "another try", func() bool { return d.state("a").NextAttempt.After(first) })
+		if got := strings.Count(s.log.String(), "level=ERROR"); got != 1 {
+			t.Errorf("the failure was logged %d times", got)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,16 +120,18 @@ func TestDeniedOnlyIfNoPathOfAKeyMayBeRead(t *testing.T) {
 
 // The full read of each interval goes on beside the watch.
 func TestIntervalDoesNotEndTheWatch(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
-	d := s.startWith(50*time.Millisecond, true)
-	waitFor(t, "some full reads", func() bool { return len(d.events.of(Resynced, "")) > 3 })
-	s.backend.put("/app/host", "10.0.0.2")
-	d.waitFile("a.conf", "10.0.0.2\n")
-	s.backend.mu.Lock()
-	defer s.backend.mu.Unlock()
-	if s.backend.watches != 1 {
-		t.Errorf("%d watches, want one", s.backend.watches)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+		d := s.startWith(50*time.Millisecond, true)
+		waitFor(t, "some full reads", func() bool { return len(d.events.of(Resynced, "")) > 3 })
+		s.backend.put("/app/host", "10.0.0.2")
+		d.waitFile("a.conf", "10.0.0.2\n")
+		s.backend.mu.Lock()
+		defer s.backend.mu.Unlock()
+		if s.backend.watches != 1 {
+			t.Errorf("%d watches, want one", s.backend.watches)
+		}
+	})
 }
 
 // However many changes come while a unit is busy, no more is kept than the last
@@ -188,48 +191,52 @@ func TestUrgency(t *testing.T) {
 // A cluster that is removed key by key is not installed with half of its
 // members; one that is gone holds the resource.
 func TestWipedKeyByKey(t *testing.T) {
-	keys := map[string]string{"/app/config": "{}", "/app/leader": "m0", "/app/status": `{"optime":1}`}
-	for i := range 6 {
-		keys[fmt.Sprintf("/app/members/m%d", i)] = "x"
-	}
-	s := newSite(t, keys, "templates/a.tmpl", `{{range gets "/members/*"}}{{.Key}} {{end}}`,
-		"conf.d/a.toml", plainResource+`reload_cmd = "cat OUTa.conf >>OUTreloads; echo >>OUTreloads"`)
-	d := s.start()
-	d.ready()
-	waitFor(t, "the first reload", func() bool { return exists(s.out("reloads")) })
-	before := s.read("a.conf")
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		s.backend.del(key)
-		time.Sleep(10 * time.Millisecond) // as etcdctl does, one key after the other
-	}
-	d.waitState("a", Held)
-	if got := s.read("a.conf"); got != before {
-		t.Errorf("a.conf = %q, want it as it was", got)
-	}
-	if got := strings.Count(s.read("reloads"), "\n"); got != 1 {
-		t.Errorf("%d reloads, want the first one only", got)
-	}
-	// A leader is acted upon at once.
-	began := time.Now()
-	s.backend.put("/app/members/m9", "x")
-	d.waitFile("a.conf", "/members/m9 ")
-	if took := time.Since(began); took > settlingDelay {
-		t.Errorf("what came back took %v", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		keys := map[string]string{"/app/config": "{}", "/app/leader": "m0", "/app/status": `{"optime":1}`}
+		for i := range 6 {
+			keys[fmt.Sprintf("/app/members/m%d", i)] = "x"
+		}
+		s := newSite(t, keys, "templates/a.tmpl", `{{range gets "/members/*"}}{{.Key}} {{end}}`,
+			"conf.d/a.toml", plainResource+`reload_cmd = "cat OUTa.conf >>OUTreloads; echo >>OUTreloads"`)
+		d := s.start()
+		d.ready()
+		waitFor(t, "the first reload", func() bool { return exists(s.out("reloads")) })
+		before := s.read("a.conf")
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			s.backend.del(key)
+			time.Sleep(10 * time.Millisecond) // as etcdctl does, one key after the other
+		}
+		d.waitState("a", Held)
+		if got := s.read("a.conf"); got != before {
+			t.Errorf("a.conf = %q, want it as it was", got)
+		}
+		if got := strings.Count(s.read("reloads"), "\n"); got != 1 {
+			t.Errorf("%d reloads, want the first one only", got)
+		}
+		// A leader is acted upon at once.
+		began := time.Now()
+		s.backend.put("/app/members/m9", "x")
+		d.waitFile("a.conf", "/members/m9 ")
+		if took := time.Since(began); took > settlingDelay {
+			t.Errorf("what came back took %v", took)
+		}
+	})
 }
 
 // A single key that is gone is acted upon soon.
 func TestGoneKeyIsActedUpon(t *testing.T) {
-	s := newSite(t, map[string]string{"/app/a": "1", "/app/b": "2"}, "templates/a.tmpl", `{{range gets "/*"}}{{.Key}} {{end}}`,
-		"conf.d/a.toml", plainResource)
-	d := s.start()
-	d.waitFile("a.conf", "/a /b ")
-	began := time.Now()
-	s.backend.del("/app/b")
-	d.waitFile("a.conf", "/a ")
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("it took %v", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, map[string]string{"/app/a": "1", "/app/b": "2"}, "templates/a.tmpl", `{{range gets "/*"}}{{.Key}} {{end}}`,
+			"conf.d/a.toml", plainResource)
+		d := s.start()
+		d.waitFile("a.conf", "/a /b ")
+		began := time.Now()
+		s.backend.del("/app/b")
+		d.waitFile("a.conf", "/a ")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
 }
 
 func TestKeysAreToldDuringCommand(t *testing.T) {

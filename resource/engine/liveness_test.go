@@ -1,34 +1,41 @@
 package engine
 
 import (
+	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"pc4patroni/backends"
 )
 
 // Resources that take their time one after the other, as with a DNS server that
 // does not answer, are no standstill of their unit.
 func TestSlowResourcesAreAlive(t *testing.T) {
-	const pause = 300 * time.Millisecond
-	files := []string{"templates/a.tmpl", `{{getenv "SLOW"}}`}
-	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-		files = append(files, "conf.d/"+name+".toml",
-			strings.ReplaceAll(plainResource, "OUTa.conf", "OUT"+name)+"reload_cmd = \"touch OUTreloaded\"\n")
-	}
-	s := newSite(t, twoKeys, files...)
-	s.opts.Getenv = func(string) string { time.Sleep(pause); return "x" }
-	d := s.start()
-	began := time.Now()
-	for !exists(s.out("reloaded")) && time.Since(began) < 20*time.Second {
-		// Each is shorter than the time since which somebody must have been alive.
-		if stalled := d.engine.Stalled(time.Now().Add(-2 * pause)); len(stalled) > 0 && time.Since(began) > 3*pause {
-			t.Fatalf("after %v stalled: %v", time.Since(began), stalled)
+	synctest.Test(t, func(t *testing.T) {
+		const pause = 300 * time.Millisecond
+		files := []string{"templates/a.tmpl", `{{getenv "SLOW"}}`}
+		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+			files = append(files, "conf.d/"+name+".toml",
+				strings.ReplaceAll(plainResource, "OUTa.conf", "OUT"+name)+"reload_cmd = \"touch OUTreloaded\"\n")
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	d.ready()
+		s := newSite(t, twoKeys, files...)
+		s.opts.Getenv = func(string) string { time.Sleep(pause); return "x" }
+		d := s.start()
+		began := time.Now()
+		for !exists(s.out("reloaded")) && time.Since(began) < 20*time.Second {
+			// Each is shorter than the time since which somebody must have been alive.
+			if stalled := d.engine.Stalled(time.Now().Add(-2 * pause)); len(stalled) > 0 && time.Since(began) > 3*pause {
+				t.Fatalf("after %v stalled: %v", time.Since(began), stalled)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		d.ready()
+	})
 }
 
 // A file system that does not answer, as a network mount may, stalls the unit
@@ -60,4 +67,45 @@ func TestCommandLeftBehindGoesOnWriting(t *testing.T) {
 		t.Errorf("writing ended with %q", got)
 	}
 	_ = syscall.SIGPIPE // what it must not die of
+}
+
+// blackHole is a backend whose requests are answered by nobody.
+type blackHole struct {
+	*fakeBackend
+	timeout time.Duration // after which a request fails
+	asked   atomic.Int32
+}
+
+func (b *blackHole) Watch(ctx context.Context, paths []backends.WatchPath, resync time.Duration, sink func([]backends.Update) error) error {
+	b.asked.Add(1)
+	select {
+	case <-time.After(b.timeout):
+		return errAway
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// An etcd that does not answer is no standstill, however long request-timeout
+// is: the daemon must not be ended for it.
+func TestBlackHoleIsNoStandstill(t *testing.T) {
+	for _, timeout := range []time.Duration{25 * time.Second, 100 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+			b := &blackHole{fakeBackend: s.backend, timeout: timeout}
+			s.opts.Open = func(string) (backends.Backend, error) { return b, nil }
+			d := s.start()
+			for range 60 {
+				asked := time.Now()
+				d.engine.Stalled(asked)
+				time.Sleep(20 * time.Second)
+				if stalled := d.engine.Stalled(asked); len(stalled) > 0 {
+					t.Fatalf("with requests of %v stalled: %v", timeout, stalled)
+				}
+			}
+			if d.engine.Status().Backends[""].Err == nil || b.asked.Load() < 2 {
+				t.Errorf("with requests of %v the backend was asked %d times", timeout, b.asked.Load())
+			}
+		})
+	}
 }

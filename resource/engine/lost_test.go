@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pc4patroni/backends"
@@ -38,40 +39,44 @@ func TestChangeBetweenTheFirstReadsOfTwoPaths(t *testing.T) {
 }
 
 func TestHeldAfterFailedCheckDoesNotSpin(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
-		"conf.d/a.toml", plainResource+`check_cmd = "echo x >>OUTchecks; false"`)
-	d := s.start()
-	// Until the backoff is longer than a resource may be held in silence.
-	waitFor(t, "four checks", func() bool { return len(s.events.of(Checked, "a")) >= 4 })
-	s.backend.del("/app/host")
-	d.waitState("a", Held)
-	s.backend.put("/app/host", "10.0.0.1")
-	time.Sleep(3 * time.Second)
-	if n := len(s.events.of(Rendered, "a")); n > 30 {
-		t.Errorf("the template was rendered %d times within seconds", n)
-	}
-	if res := d.state("a"); res.State != Failed {
-		t.Errorf("the resource is %v (%v), want failed: its check fails", res.State, res.Err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+			"conf.d/a.toml", plainResource+`check_cmd = "echo x >>OUTchecks; false"`)
+		d := s.start()
+		// Until the backoff is longer than a resource may be held in silence.
+		waitFor(t, "four checks", func() bool { return len(s.events.of(Checked, "a")) >= 4 })
+		s.backend.del("/app/host")
+		d.waitState("a", Held)
+		s.backend.put("/app/host", "10.0.0.1")
+		time.Sleep(3 * time.Second)
+		if n := len(s.events.of(Rendered, "a")); n > 30 {
+			t.Errorf("the template was rendered %d times within seconds", n)
+		}
+		if res := d.state("a"); res.State != Failed {
+			t.Errorf("the resource is %v (%v), want failed: its check fails", res.State, res.Err)
+		}
+	})
 }
 
 func TestFailedCheckAfterDeniedIsTriedAgain(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
-		"conf.d/a.toml", plainResource+`check_cmd = "test -e OUTallow"`)
-	s.opts.Interval = time.Second
-	d := s.start()
-	d.waitState("a", Failed)
-	s.backend.deny("/app/")
-	waitFor(t, "the path to be denied", func() bool { return errors.Is(d.state("a").Err, backends.ErrDenied) })
-	s.opts.Interval = time.Hour // no comparison with the disk comes to help
-	d.reload()
-	s.write("out/allow", "")
-	s.backend.deny()
-	// The watch starts again, as after a lost connection.
-	s.backend.setAway(errAway)
-	time.Sleep(50 * time.Millisecond)
-	s.backend.setAway(nil)
-	d.waitFile("a.conf", "10.0.0.1\n")
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+			"conf.d/a.toml", plainResource+`check_cmd = "test -e OUTallow"`)
+		s.opts.Interval = time.Second
+		d := s.start()
+		d.waitState("a", Failed)
+		s.backend.deny("/app/")
+		waitFor(t, "the path to be denied", func() bool { return errors.Is(d.state("a").Err, backends.ErrDenied) })
+		s.opts.Interval = time.Hour // no comparison with the disk comes to help
+		d.reload()
+		s.write("out/allow", "")
+		s.backend.deny()
+		// The watch starts again, as after a lost connection.
+		s.backend.setAway(errAway)
+		time.Sleep(50 * time.Millisecond)
+		s.backend.setAway(nil)
+		d.waitFile("a.conf", "10.0.0.1\n")
+	})
 }
 
 // The reload command of a resource whose reload fails is mended.
@@ -86,13 +91,13 @@ func TestPendingReloadMovesWithItsResource(t *testing.T) {
 	d := s.start()
 	d.waitState("a", Failed)
 	d.waitState("b", Failed)
-	d.waitState("c", Changed)
+	d.waitFile("reloads", "10.0.0.1\n")
 	s.write("out/c.conf", "edited\n")
 	d.reload() // c is put right, and its reload runs for a while
-	waitFor(t, "the second reload of c", func() bool { return s.read("reloads") == "10.0.0.1\n10.0.0.1\n" })
+	d.waitFile("reloads", "10.0.0.1\n10.0.0.1\n")
 	s.write("conf.d/a.toml", resourceOf("a", slow))
 	d.reload()
-	waitFor(t, "the reload of a by its new command", func() bool { return s.read("reloads") == "10.0.0.1\n10.0.0.1\n10.0.0.1\n" })
+	d.waitFile("reloads", "10.0.0.1\n10.0.0.1\n10.0.0.1\n") // that of a by its new command
 }
 
 func TestOrderWaitsOnceForAUnit(t *testing.T) {

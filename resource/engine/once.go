@@ -40,10 +40,10 @@ func (e *Engine) Once(stop, kill context.Context, set *resource.Set, wait time.D
 	}
 	reads.Wait()
 
-	var changes []change
+	changes := map[*resourceState]urgency{}
 	for _, r := range resources {
 		if r.keys.areKnown() {
-			changes = append(changes, change{r, urgent})
+			changes[r] = urgent
 		}
 	}
 	e.queue.put(changes, time.Time{})

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"log/slog"
 	"slices"
 	"strings"
@@ -13,9 +12,9 @@ const (
 	// patience is how long one resource may hold back those that come after it.
 	patience = time.Second
 	// stagedAhead is how many resources may be rendered and staged before it is
-	// their turn: the disk should not be what they wait for then. Each holds
-	// descriptors and a grown stack meanwhile.
-	stagedAhead = 2 * stagedAtOnce
+	// their turn: the disk should not be what they wait for then. Each holds a
+	// descriptor, a grown stack, and a thread that waits for the disk meanwhile.
+	stagedAhead = 32
 )
 
 // An order has the files that one change concerns put in place one after the
@@ -42,8 +41,8 @@ type order struct {
 type place struct {
 	order    *order
 	resource *resourceState
+	index    int
 	turn     chan struct{} // closed when all places before this one are done
-	near     chan struct{} // the turn of the place that is stagedAhead before this one
 	done     bool
 }
 
@@ -66,7 +65,7 @@ func newOrder(log *slog.Logger, resources []*resourceState) map[*resourceState]*
 		return strings.Compare(a.resource.File, b.resource.File)
 	})
 	for i, p := range o.places {
-		p.near = o.places[max(0, i-stagedAhead)].turn
+		p.index = i
 	}
 	close(o.places[0].turn)
 	o.mu.Lock() // the timer may fire before it is known
@@ -76,24 +75,20 @@ func newOrder(log *slog.Logger, resources []*resourceState) map[*resourceState]*
 	return places
 }
 
-// awaitNear waits until the turn of the place is near, and tells whether that was
-// before ctx was done.
-func (p *place) awaitNear(ctx context.Context) bool {
-	return p == nil || await(ctx, p.near)
-}
-
-// awaitTurn waits for the turn of the place.
-func (p *place) awaitTurn(ctx context.Context) bool {
-	return p == nil || await(ctx, p.turn)
-}
-
-func await(ctx context.Context, event <-chan struct{}) bool {
-	select {
-	case <-event:
-		return true
-	case <-ctx.Done():
-		return false
+// nearing returns what is closed when the turn of the place is near.
+func (p *place) nearing() <-chan struct{} {
+	if p == nil {
+		return nil
 	}
+	return p.order.places[max(0, p.index-stagedAhead)].turn
+}
+
+// turning returns what is closed when it is the turn of the place.
+func (p *place) turning() <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	return p.turn
 }
 
 // finish says that the resource is through with the change.

@@ -27,30 +27,24 @@ type queue struct {
 // one timer serves many.
 const slack = 20 * time.Millisecond
 
-// change is a resource whose keys have changed, by more than nothing.
-type change struct {
-	resource *resourceState
-	urgency  urgency
-}
-
 func newQueue(log *slog.Logger) *queue {
 	return &queue{log: log, waiting: map[*resourceState]debounce{}}
 }
 
-// put takes the changes of different resources that arrived at once. A zero time
-// of arrival is that of changes whose latency does not count.
-func (q *queue) put(changes []change, arrived time.Time) {
+// put takes changes that arrived at once, none of which is nothing. A zero time
+// of arrival is that of urgent changes whose latency does not count.
+func (q *queue) put(changes map[*resourceState]urgency, arrived time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var ready []*resourceState
-	for _, c := range changes {
-		d := q.waiting[c.resource]
-		if d.add(c.urgency, arrived) {
-			q.waiting[c.resource] = d
+	for r, u := range changes {
+		d := q.waiting[r]
+		if d.add(u, arrived) {
+			q.waiting[r] = d
 			q.wakeAt(d.due)
 		} else {
-			delete(q.waiting, c.resource)
-			ready = append(ready, c.resource)
+			delete(q.waiting, r)
+			ready = append(ready, r)
 		}
 	}
 	q.dispatch(ready, arrived)

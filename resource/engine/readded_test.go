@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -97,21 +98,23 @@ func TestCrossedOrdersDoNotWaitForEachOther(t *testing.T) {
 // What was refused, then could not be rendered for a while, is tried at once
 // when it comes back, and its own error is shown.
 func TestFailedCheckAfterTemplateErrorIsTriedAgain(t *testing.T) {
-	s := newSite(t, map[string]string{"/app/host": "bad", "/app/n": "1"},
-		"templates/a.tmpl", "{{if eq (getv \"/n\") \"0\"}}{{div 1 0}}{{end}}{{if eq (getv \"/n\") \"2\"}}{{index (split \"a\" \",\") 5}}{{end}}{{if eq (getv \"/n\") \"3\"}}{{(dict \"a\" 1).b}}{{end}}{{getv \"/host\"}}\n",
-		"conf.d/a.toml", plainResource+`check_cmd = "echo x >>OUTchecks; ! grep -q bad {{.src}}"`)
-	d := s.start()
-	waitFor(t, "four checks", func() bool { return len(s.events.of(Checked, "a")) >= 4 })
-	for _, n := range []string{"0", "2", "3"} {
-		s.backend.put("/app/n", n)
-		waitFor(t, "the template to fail", func() bool { return !strings.HasPrefix(d.state("a").Err.Error(), "check failed") })
-		checks := len(s.events.of(Checked, "a"))
-		state := d.state("a").State
-		s.backend.put("/app/n", "1")
-		began := time.Now()
-		waitFor(t, "the check to fail again", func() bool { return strings.HasPrefix(d.state("a").Err.Error(), "check failed") })
-		if took := time.Since(began); took > 500*time.Millisecond || len(s.events.of(Checked, "a")) == checks {
-			t.Errorf("after %v with n = %s the same bytes were tried after %v", state, n, took)
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, map[string]string{"/app/host": "bad", "/app/n": "1"},
+			"templates/a.tmpl", "{{if eq (getv \"/n\") \"0\"}}{{div 1 0}}{{end}}{{if eq (getv \"/n\") \"2\"}}{{index (split \"a\" \",\") 5}}{{end}}{{if eq (getv \"/n\") \"3\"}}{{(dict \"a\" 1).b}}{{end}}{{getv \"/host\"}}\n",
+			"conf.d/a.toml", plainResource+`check_cmd = "echo x >>OUTchecks; ! grep -q bad {{.src}}"`)
+		d := s.start()
+		waitFor(t, "four checks", func() bool { return len(s.events.of(Checked, "a")) >= 4 })
+		for _, n := range []string{"0", "2", "3"} {
+			s.backend.put("/app/n", n)
+			waitFor(t, "the template to fail", func() bool { return !strings.HasPrefix(d.state("a").Err.Error(), "check failed") })
+			checks := len(s.events.of(Checked, "a"))
+			state := d.state("a").State
+			s.backend.put("/app/n", "1")
+			began := time.Now()
+			waitFor(t, "the check to fail again", func() bool { return strings.HasPrefix(d.state("a").Err.Error(), "check failed") })
+			if took := time.Since(began); took > 500*time.Millisecond || len(s.events.of(Checked, "a")) == checks {
+				t.Errorf("after %v with n = %s the same bytes were tried after %v", state, n, took)
+			}
 		}
-	}
+	})
 }

@@ -8,13 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"pc4patroni/backends"
 	"pc4patroni/resource/install"
 )
-
-// heldQuietly is how long a resource may be held without a warning: a switchover
-// takes a moment.
-const heldQuietly = 2 * time.Second
 
 // progress is how far a unit has come with a resource. It belongs to the unit's
 // goroutine; what others may know is in the resource's status.
@@ -35,8 +30,7 @@ type progress struct {
 		state install.State
 	}
 	failedHash [sha256.Size]byte // of what could not be installed at the last try
-	warned     map[string]bool   // of what a file could not be given
-	problems   map[string]bool   // with members, that have been logged
+	logged     map[string]bool   // what is said only once
 
 	changed   bool      // by the last reconcile, or reloaded since
 	fileErr   error     // why the file is not what it should be, or nil
@@ -158,18 +152,13 @@ func (r *resourceState) install(stop, kill context.Context, j job, have install.
 			return err
 		}
 	}
-	u.engine.staging <- struct{}{}
 	staged, err := install.Stage(r.target, have, want)
 	if err != nil {
-		<-u.engine.staging
 		return err
 	}
 	// The disk works while others have their turn, and while the check runs.
 	synced := make(chan error, 1)
-	go func() {
-		synced <- staged.Sync()
-		<-u.engine.staging
-	}()
+	go func() { synced <- staged.Sync() }()
 	took, err := r.check(stop, kill, j, staged.Path())
 	if syncErr := <-synced; err == nil {
 		err = syncErr
@@ -229,11 +218,9 @@ func (r *resourceState) because(have install.State, hash [sha256.Size]byte) stri
 // staged file.
 func (r *resourceState) check(stop, kill context.Context, j job, path string) (time.Duration, error) {
 	u := r.unit
-	u.live.wait() // for others, none of which holds an order for long
-	if !j.place.awaitTurn(stop) {
+	if !u.await(stop, j.place.turning()) {
 		return 0, errStopping
 	}
-	u.live.beat()
 	if r.CheckCmd == "" || u.engine.options().SyncOnly {
 		return 0, nil
 	}
@@ -261,90 +248,27 @@ func (r *resourceState) drop(staged *install.Staged, err error) {
 
 // warn logs what could not be done as wanted, each of it once.
 func (r *resourceState) warn(result install.Result) {
-	for _, text := range result.Warnings {
-		if r.warned[text] {
-			continue
+	for _, warning := range result.Warnings {
+		if r.firstTime(warning) {
+			r.unit.log.Warn("file is not as wanted in every respect", "resource", r.Name, "dest", r.Dest, "err", warning)
 		}
-		if r.warned == nil {
-			r.warned = map[string]bool{}
-		}
-		r.warned[text] = true
-		r.unit.log.Warn("file is not as wanted in every respect", "resource", r.Name, "dest", r.Dest, "err", text)
 	}
 	if result.Original != "" {
 		r.unit.log.Info("file was not ours, a copy stays beside it", "resource", r.Name, "dest", r.Dest, "copy", result.Original)
 	}
 }
 
-// succeeded records that the file is what it should be, or with Noop what would
-// change.
-func (r *resourceState) succeeded(installed bool, change *Change) {
-	if r.reported != "" {
-		attrs := []any{"resource", r.Name, "dest", r.Dest, "after", r.reported}
-		if !r.heldSince.IsZero() {
-			attrs = append(attrs, "held", time.Since(r.heldSince).Round(time.Millisecond))
-		}
-		r.unit.log.Info("resource recovered", attrs...)
-		r.unit.engine.emit(Event{Kind: Recovered, Resource: r.Name, Backend: r.Backend})
-	}
-	r.reported, r.heldSince, r.warnAt, r.retryAt = "", time.Time{}, time.Time{}, time.Time{}
-	r.retry.reset()
-	r.fileErr, r.changed = nil, installed
-	if installed {
-		r.reloadErr = nil // it was another file's
-	}
-	r.set(func(s *ResourceStatus) {
-		s.Change = change
-		if change == nil && !s.ReloadPending {
-			s.LastSuccess = time.Now()
-		}
-	})
-}
+// maxLogged bounds how many sentences are remembered as logged.
+const maxLogged = 100
 
-// failed records why the file could not be made what it should be, and when to
-// try again. What lasts is logged once; a command that was run again is worth a
-// line each time.
-func (r *resourceState) failed(err error, change *Change) {
-	now := time.Now()
-	r.retryAt = now.Add(r.retry.next(firstRetry, maxRetry))
-	if errors.Is(err, backends.ErrDenied) {
-		r.retryAt = time.Time{} // the watcher tries again
+// firstTime tells whether something is to be logged, which is said only once.
+func (r *resourceState) firstTime(text string) bool {
+	if r.logged[text] {
+		return false
 	}
-	r.fileErr = err
-	r.set(func(s *ResourceStatus) { s.Change = change })
-	again := r.reported == err.Error() && outputOf(err) == ""
-	r.reported = err.Error()
-	if !again {
-		r.unit.engine.emit(Event{Kind: Failing, Resource: r.Name, Backend: r.Backend, Err: err, Held: isHeld(err)})
+	if r.logged == nil || len(r.logged) >= maxLogged {
+		r.logged = map[string]bool{}
 	}
-	log := r.unit.log
-	attrs := []any{"resource", r.Name, "dest", r.Dest, "err", err}
-	if output := outputOf(err); output != "" {
-		attrs = append(attrs, "output", output)
-	}
-	if !isHeld(err) {
-		r.heldSince, r.warnAt = time.Time{}, time.Time{}
-		if again {
-			log.Debug("resource still failed", attrs...)
-		} else {
-			log.Error("resource failed, its file stays as it is", attrs...)
-		}
-		return
-	}
-	if r.heldSince.IsZero() {
-		r.heldSince, r.warnAt = now, now.Add(heldQuietly)
-	}
-	switch {
-	case !r.unit.daemon:
-		log.Warn("resource held, its file stays as it is", attrs...)
-	case !r.warnAt.IsZero() && !now.Before(r.warnAt):
-		r.warnAt = time.Time{}
-		log.Warn("resource is held, its file stays as it is", append(attrs, "held", now.Sub(r.heldSince).Round(time.Millisecond))...)
-	case again:
-		log.Debug("resource still held", attrs...)
-	case r.warnAt.IsZero():
-		log.Warn("resource is held for another reason, its file stays as it is", attrs...)
-	default:
-		log.Info("resource held, its file stays as it is", attrs...)
-	}
+	r.logged[text] = true
+	return true
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -71,23 +72,25 @@ func TestReloadWithoutChange(t *testing.T) {
 }
 
 func TestReloadOptions(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
-	d := s.start()
-	d.ready()
-	d.waitFile("reloads", "x\n")
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+`reload_cmd = "echo x >>OUTreloads"`)
+		d := s.start()
+		d.ready()
+		d.waitFile("reloads", "x\n")
 
-	d.opts.SyncOnly = true
-	d.reload()
-	s.backend.put("/app/host", "10.0.0.2")
-	d.waitFile("a.conf", "10.0.0.2\n")
+		d.opts.SyncOnly = true
+		d.reload()
+		s.backend.put("/app/host", "10.0.0.2")
+		d.waitFile("a.conf", "10.0.0.2\n")
 
-	// The interval was an hour.
-	d.opts.Interval = 100 * time.Millisecond
-	d.reload()
-	s.write("out/a.conf", "by hand\n")
-	d.waitFile("a.conf", "10.0.0.2\n")
-	waitFor(t, "full reads at the interval", func() bool { return len(d.events.of(Resynced, "")) > 1 })
-	d.waitFile("reloads", "x\n")
+		// The interval was an hour.
+		d.opts.Interval = 100 * time.Millisecond
+		d.reload()
+		s.write("out/a.conf", "by hand\n")
+		d.waitFile("a.conf", "10.0.0.2\n")
+		waitFor(t, "full reads at the interval", func() bool { return len(d.events.of(Resynced, "")) > 1 })
+		d.waitFile("reloads", "x\n")
+	})
 }
 
 // TestReloadLogsBrokenResources tells one that goes on from one that is new.
@@ -141,38 +144,42 @@ func TestReloadStopsNobodyElse(t *testing.T) {
 
 // The minimum interval between two reloads holds across a new configuration.
 func TestReloadKeepsMinReloadInterval(t *testing.T) {
-	declaration := plainResource + "min_reload_interval = \"1500ms\"\nreload_cmd = \"cat OUTa.conf >>OUTreloads\"\n"
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", declaration)
-	d := s.start()
-	d.waitFile("reloads", "10.0.0.1\n")
-	began := time.Now()
-	s.write("templates/a.tmpl", "new "+hostTemplate)
-	d.reload()
-	d.waitFile("a.conf", "new 10.0.0.1\n")
-	d.waitFile("reloads", "10.0.0.1\nnew 10.0.0.1\n")
-	if took := time.Since(began); took < time.Second {
-		t.Errorf("the reload came after %v, want it deferred", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		declaration := plainResource + "min_reload_interval = \"1500ms\"\nreload_cmd = \"cat OUTa.conf >>OUTreloads\"\n"
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", declaration)
+		d := s.start()
+		d.waitFile("reloads", "10.0.0.1\n")
+		began := time.Now()
+		s.write("templates/a.tmpl", "new "+hostTemplate)
+		d.reload()
+		d.waitFile("a.conf", "new 10.0.0.1\n")
+		d.waitFile("reloads", "10.0.0.1\nnew 10.0.0.1\n")
+		if took := time.Since(began); took < time.Second {
+			t.Errorf("the reload came after %v, want it deferred", took)
+		}
+	})
 }
 
 // The backoff of a failing reload goes on: it is not tried at once because some
 // other part of the unit has changed.
 func TestReloadKeepsBackoff(t *testing.T) {
-	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
-		"conf.d/a.toml", plainResource+"reload_cmd = \"echo x >>OUTtries; false\"\n")
-	d := s.start()
-	waitFor(t, "some tries", func() bool { return exists(s.out("tries")) && len(s.read("tries")) >= 6 })
-	before := d.state("a").NextAttempt
-	s.write("conf.d/a.toml", plainResource+"reload_cmd = \"echo x >>OUTtries; false\"\nreload_cmd_timeout = \"50s\"\n")
-	tries := len(s.read("tries"))
-	d.reload()
-	d.ready()
-	if wait := time.Until(before); wait > 300*time.Millisecond && len(s.read("tries")) > tries {
-		t.Errorf("the reload was tried again, %v before it was due", wait)
-	}
-	if got := d.state("a"); !got.ReloadPending {
-		t.Errorf("after the new configuration the reload is not pending: %+v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+			"conf.d/a.toml", plainResource+"reload_cmd = \"echo x >>OUTtries; false\"\n")
+		d := s.start()
+		waitFor(t, "some tries", func() bool { return exists(s.out("tries")) && len(s.read("tries")) >= 6 })
+		before := d.state("a").NextAttempt
+		s.write("conf.d/a.toml", plainResource+"reload_cmd = \"echo x >>OUTtries; false\"\nreload_cmd_timeout = \"50s\"\n")
+		tries := len(s.read("tries"))
+		d.reload()
+		d.ready()
+		if wait := time.Until(before); wait > 300*time.Millisecond && len(s.read("tries")) > tries {
+			t.Errorf("the reload was tried again, %v before it was due", wait)
+		}
+		if got := d.state("a"); !got.ReloadPending {
+			t.Errorf("after the new configuration the reload is not pending: %+v", got)
+		}
+	})
 }
 
 // The new template is applied with the keys that are known, also while the

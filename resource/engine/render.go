@@ -6,26 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"pc4patroni/funcs"
 	"pc4patroni/resource"
 	"pc4patroni/resource/install"
 )
-
-// heldError is a reason to leave the file as it is until the cluster has what
-// the template needs.
-type heldError struct{ err error }
-
-func (e *heldError) Error() string { return e.err.Error() }
-
-func (e *heldError) Unwrap() error { return e.err }
-
-func isHeld(err error) bool {
-	_, ok := errors.AsType[*heldError](err)
-	return ok
-}
 
 // render returns what the file should be, given its present state. A template
 // that prints the time is rendered as of the time at which the file was last
@@ -54,27 +40,6 @@ func (r *resourceState) render(have install.State) (install.Want, error) {
 	return want, r.execute(&want, now)
 }
 
-// ErrNoKeys is wrapped by the error of a resource for which there is no key.
-var ErrNoKeys = errors.New("no key at or below")
-
-// requireKeys fails where there is no key at all. A store that had some and has
-// been wiped holds the resource; where there has been none since the start the
-// prefix is wrong, most likely.
-func (r *resourceState) requireKeys() error {
-	if r.keys.store.Len() > 0 {
-		r.seenKeys = true
-		return nil
-	}
-	if r.AllowEmpty || r.IsStatic() {
-		return nil
-	}
-	err := fmt.Errorf("%w %s: check the prefix; the file stays as it is unless allow_empty = true", ErrNoKeys, strings.Join(r.Keys, ", "))
-	if r.seenKeys {
-		return &heldError{err}
-	}
-	return err
-}
-
 // noValue is what text/template prints for something that is not there, such
 // as a field of nothing. No configuration is meant to contain it.
 const noValue = "<no value>"
@@ -90,7 +55,11 @@ func (r *resourceState) execute(want *install.Want, now time.Time) error {
 	}
 	data, err := r.Render(&env)
 	r.usesTime = env.UsedTime
-	r.logProblems()
+	for _, problem := range r.keys.store.Problems() {
+		if r.firstTime(problem) {
+			r.unit.log.Warn("member is unusable and left out", "resource", r.Name, "err", problem)
+		}
+	}
 	if err != nil && !errors.Is(err, resource.ErrMistake) {
 		err = &heldError{err}
 	}
@@ -120,21 +89,4 @@ func (b beatingResolver) LookupIP(ctx context.Context, network, host string) ([]
 func (b beatingResolver) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
 	b.live.beat()
 	return net.DefaultResolver.LookupSRV(ctx, service, proto, name)
-}
-
-// maxProblems bounds how many problems are remembered as logged.
-const maxProblems = 100
-
-// logProblems logs what is wrong with members, each of it once.
-func (r *resourceState) logProblems() {
-	for _, problem := range r.keys.store.Problems() {
-		if r.problems[problem] {
-			continue
-		}
-		if r.problems == nil || len(r.problems) >= maxProblems {
-			r.problems = map[string]bool{}
-		}
-		r.problems[problem] = true
-		r.unit.log.Warn("member is unusable and left out", "resource", r.Name, "err", problem)
-	}
 }

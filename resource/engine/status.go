@@ -131,7 +131,6 @@ func (e *Engine) Status() Status {
 // known of its file and its reload.
 func (r *resourceState) set(change func(*ResourceStatus)) {
 	r.unit.mu.Lock()
-	defer r.unit.mu.Unlock()
 	s := r.state()
 	before := s.State
 	change(s)
@@ -154,7 +153,10 @@ func (r *resourceState) set(change func(*ResourceStatus)) {
 	if s.State != before {
 		s.Since = time.Now()
 	}
-	r.settled.Store(r.reconciled)
+	r.unit.mu.Unlock()
+	if r.reconciled && !r.settled.Swap(true) {
+		r.unit.engine.checkReady()
+	}
 }
 
 // state returns the resource's status. Only the unit's goroutine may call it

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +33,6 @@ type unit struct {
 
 	// Of the goroutine.
 	resources     []*resourceState
-	settled       bool // every resource has been reconciled, or could not be read
 	reloadBackoff backoff
 	reloadAt      time.Time // when a pending reload may be tried
 	lastReload    time.Time // when the last one started
@@ -104,7 +102,7 @@ func (u *unit) isOccupied(now time.Time) bool {
 func (u *unit) give(r *resourceState, p *place, arrived time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if r.isReleased() {
+	if isClosed(r.released) {
 		p.finish()
 		return
 	}
@@ -127,15 +125,6 @@ func (u *unit) verifyNow() {
 	u.verify = true
 	u.mu.Unlock()
 	u.wakeUp()
-}
-
-func (u *unit) hasEnded() bool {
-	select {
-	case <-u.ended:
-		return true
-	default:
-		return false
-	}
 }
 
 // run works the unit until stop is done or it has no resources any more.
@@ -187,10 +176,7 @@ func (u *unit) turn(stop, kill context.Context) {
 	defer u.occupied.Store(0)
 	installed := false
 	for _, j := range u.take(time.Now()) {
-		u.live.wait() // for others, none of which holds an order for long
-		near := j.place.awaitNear(stop)
-		u.live.beat()
-		if !near || stop.Err() != nil {
+		if !u.await(stop, j.place.nearing()) || stop.Err() != nil {
 			u.give(j.resourceState, nil, time.Time{}) // for the next turn
 		} else {
 			aside(func() {
@@ -211,9 +197,31 @@ func (u *unit) turn(stop, kill context.Context) {
 	if !u.reloadPending() {
 		u.changedAt = time.Time{}
 	}
-	if !u.settled && !slices.ContainsFunc(u.resources, func(r *resourceState) bool { return !r.reconciled }) {
-		u.settled = true
-		u.engine.checkReady()
+}
+
+// await waits for others, which are watched themselves, and tells whether event
+// came before ctx was done. A nil event has come.
+func (u *unit) await(ctx context.Context, event <-chan struct{}) bool {
+	defer u.live.beat()
+	if event == nil {
+		return true
+	}
+	u.live.wait()
+	select {
+	case <-event:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// isClosed tells whether the channel, which nobody sends to, has been closed.
+func isClosed(event <-chan struct{}) bool {
+	select {
+	case <-event:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -50,21 +50,18 @@ func routesTo(resources []*resourceState) routes {
 	return to
 }
 
-// apply puts updates into the keys of the resources that see them.
-func (to routes) apply(updates []backends.Update) []change {
-	most := map[*resourceState]urgency{}
+// apply puts updates into the keys of the resources that see them, and returns
+// those that have changed.
+func (to routes) apply(updates []backends.Update) map[*resourceState]urgency {
+	changed := map[*resourceState]urgency{}
 	for i := range updates {
 		for _, r := range to[updates[i].Path] {
-			if u := max(most[r], r.keys.apply(&updates[i])); u > nothing {
-				most[r] = u
+			if u := max(changed[r], r.keys.apply(&updates[i])); u > nothing {
+				changed[r] = u
 			}
 		}
 	}
-	changes := make([]change, 0, len(most))
-	for r, u := range most {
-		changes = append(changes, change{r, u})
-	}
-	return changes
+	return changed
 }
 
 // unknown tells whether a resource that sees path does not know its keys.
@@ -109,12 +106,6 @@ func (w *watcher) route(resources []*resourceState, resync time.Duration, poll b
 	if !same && w.again != nil {
 		w.again(errRerouted)
 	}
-}
-
-// newWatcher returns a watcher that has no routes yet.
-func (e *Engine) newWatcher(name string, backend backends.Backend) *watcher {
-	return &watcher{name: name, backend: backend, queue: e.queue, emit: e.emit,
-		log: e.options().logger().With("backend", name), versions: map[string]backends.Version{}}
 }
 
 // run works the watcher until ctx is done.
