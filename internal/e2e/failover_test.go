@@ -92,6 +92,14 @@ func TestFailoverTable(t *testing.T) {
 	time.Sleep(settle)
 
 	results := map[string]map[string][]measurement{}
+	// Also of a run that was cut short.
+	defer func() {
+		out := table(l, results)
+		fmt.Println(out)
+		if path := os.Getenv("PC4PATRONI_FAILOVER_TABLE"); path != "" {
+			proctest.Write(t, out, path)
+		}
+	}()
 	for round := range *failovers {
 		for _, e := range allFailovers {
 			if !wanted(e.name, *failoverEvents) {
@@ -108,15 +116,10 @@ func TestFailoverTable(t *testing.T) {
 			if results[e.name] == nil {
 				results[e.name] = map[string][]measurement{}
 			}
+			load, _ := os.ReadFile("/proc/loadavg")
+			t.Logf("load of %d processors: %s", runtime.NumCPU(), bytes.TrimSpace(load))
 			l.measure(t, e.name, round+1, began, ended, forbidden, locks, results[e.name])
 		}
-	}
-	load, _ := os.ReadFile("/proc/loadavg")
-	t.Logf("load at the end: %s%d processors", load, runtime.NumCPU())
-	out := table(l, results)
-	fmt.Println(out)
-	if path := os.Getenv("PC4PATRONI_FAILOVER_TABLE"); path != "" {
-		proctest.Write(t, out, path)
 	}
 }
 
