@@ -107,12 +107,12 @@ func TestServiceServesSamples(t *testing.T) {
 func TestUnitsAgree(t *testing.T) {
 	sandbox := func(name string) string {
 		unit := proctest.Read(t, proctest.Repository(t), "packaging", name)
-		from, to := strings.Index(unit, "# Who it is."), strings.Index(unit, "\n[Install]")
+		from, to := strings.Index(unit, "# Its own user"), strings.Index(unit, "\n[Install]")
 		if to < 0 {
 			to = len(unit)
 		}
 		if from < 0 {
-			t.Fatalf("%s has no part \"Who it is\"", name)
+			t.Fatalf("%s has no part \"Its own user\"", name)
 		}
 		return strings.TrimSpace(unit[from:to])
 	}
