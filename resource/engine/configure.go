@@ -163,7 +163,7 @@ func (r *resourceState) begin() {
 	if err := r.locate(); err != nil {
 		r.partial = true // for all that is known
 		r.retryAt = time.Now().Add(r.retry.next(firstRetry, maxRetry))
-		r.unit.log.Warn("the pending-reload marker cannot be read, trying again", "resource", r.Name, "dest", r.Dest, "err", err)
+		r.unit.log.Warn("cannot read the pending-reload marker, trying again", "resource", r.Name, "dest", r.Dest, "err", err)
 	}
 }
 
@@ -175,7 +175,7 @@ func (u *unit) inheritReloads(gone []*resourceState) {
 			continue
 		}
 		if err := u.resources[0].inheritMarker(r); err != nil {
-			u.log.Error("a pending reload cannot be taken over", "resource", r.Name, "dest", r.Dest, "err", err)
+			u.log.Error("cannot take over a pending reload", "resource", r.Name, "dest", r.Dest, "err", err)
 		}
 	}
 }
@@ -210,7 +210,7 @@ func logBroken(log *slog.Logger, old, set *resource.Set) {
 	}
 	for _, b := range set.Broken {
 		if usable(b.File) {
-			log.Error("resource cannot be used as it is now, it goes on as it was", "resource", b.Name, "err", b.Err)
+			log.Error("resource cannot be used as it is now, its last good version stays in use", "resource", b.Name, "err", b.Err)
 		} else {
 			log.Error("resource cannot be used", "resource", b.Name, "err", b.Err)
 		}

@@ -134,7 +134,9 @@ func (k *keys) take() (known bool, denied error) {
 			}
 		}
 	}
-	clear(k.changes)
+	if len(k.changes) > 0 {
+		k.changes = map[string]backends.Change{} // a full read leaves a large one
+	}
 	allowed := map[string]bool{}
 	for path, denied := range k.read {
 		key := k.resource.KeyOf(path)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// liveness shows from outside whether a loop still turns. The loop beats at
-// each turn, and says beforehand when it will be busy with something bounded.
+// liveness tells others whether a loop is still running. The loop beats at each
+// turn, and announces beforehand when it will be busy with something bounded.
 type liveness struct {
 	last  atomic.Int64 // when it beat last, nanoseconds since 1970
 	until atomic.Int64 // until when it said it may be busy
@@ -26,8 +26,8 @@ func (l *liveness) busy(d time.Duration) {
 // wait announces a wait for others, which are watched themselves.
 func (l *liveness) wait() { l.until.Store(math.MaxInt64) }
 
-// alive tells whether the loop has beaten since the given time, or is busy
-// within what it announced.
+// alive tells whether the loop has beaten since the given time, or is still
+// within the time that it announced.
 func (l *liveness) alive(since, now time.Time) bool {
 	return l.last.Load() >= since.UnixNano() || l.until.Load() > now.UnixNano()
 }

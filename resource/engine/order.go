@@ -136,7 +136,7 @@ func (o *order) skip() {
 	}
 	slow.resource.unit.occupied.Store(1) // in 1970
 	if o.head+1 < len(o.places) {
-		o.log.Warn("resource takes long, the others go on without it", "resource", slow.resource.Name, "dest", slow.resource.Dest)
+		o.log.Warn("resource is slow, the others go on without it", "resource", slow.resource.Name, "dest", slow.resource.Dest)
 	}
 	o.advance()
 }

@@ -71,13 +71,13 @@ func TestOrderGoesOnWithoutSlowCheck(t *testing.T) {
 	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
 		"conf.d/a.toml", plainResource+`check_cmd = "while [ ! -e OUTgo ]; do sleep 0.02; done"`,
 		"conf.d/b.toml", strings.ReplaceAll(plainResource, "OUTa.conf", "OUTb.conf")+`reload_cmd = "cat OUTb.conf >>OUTreloads"`)
-	d := s.start()
 	began := time.Now()
+	d := s.start()
 	d.waitFile("reloads", "10.0.0.1\n")
 	if took := time.Since(began); took < patience || took > 3*patience {
 		t.Errorf("the other unit waited for %v, want about %v", took, patience)
 	}
-	d.waitLog(`msg="resource takes long, the others go on without it" resource=a`)
+	d.waitLog(`msg="resource is slow, the others go on without it" resource=a`)
 
 	// As long as the check runs, it is waited for no more.
 	began = time.Now()

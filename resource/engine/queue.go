@@ -87,9 +87,9 @@ func (q *queue) fire() {
 
 // dispatch gives each resource to its unit, together with those of the unit that
 // would have to be rendered soon anyway, so that one reload serves all. Where
-// several units are concerned they keep an order; one that is busy with a
-// command that takes long is left out of it. The caller holds the lock, so that
-// every unit sees the orders in one sequence.
+// several units are concerned they keep an order, except for units that are busy
+// with a slow command. The caller holds the lock, so that every unit sees the
+// orders in the same sequence.
 func (q *queue) dispatch(resources []*resourceState, arrived time.Time) {
 	units := map[*unit]bool{}
 	for _, r := range resources {

@@ -90,7 +90,7 @@ func TestCrossedOrdersDoNotWaitForEachOther(t *testing.T) {
 	s.backend.put("/y/v", "1")
 	d.waitFile("told-a", "1\n1\n1\n1\n")
 	d.waitFile("told-b", "1\n1\n1\n1\n")
-	if took := time.Since(began); took > 900*time.Millisecond || strings.Contains(s.log.String(), "takes long") {
+	if took := time.Since(began); took > 900*time.Millisecond || strings.Contains(s.log.String(), "resource is slow") {
 		t.Errorf("two changes waited for each other: %v", took)
 	}
 }

@@ -235,8 +235,8 @@ func (r *resourceState) check(stop, kill context.Context, j job, path string) (t
 	return took, nil
 }
 
-// drop gets rid of a staged file that is not installed, unless it is to be
-// looked at.
+// drop removes a staged file that is not installed, unless -keep-stage-file keeps
+// it.
 func (r *resourceState) drop(staged *install.Staged, err error) {
 	if r.unit.engine.options().KeepStageFile && !errors.Is(err, errStopping) {
 		r.unit.log.Info("staged file kept", "resource", r.Name, "dest", r.Dest, "path", staged.Path())
@@ -246,15 +246,15 @@ func (r *resourceState) drop(staged *install.Staged, err error) {
 	staged.Discard()
 }
 
-// warn logs what could not be done as wanted, each of it once.
+// warn logs each warning once.
 func (r *resourceState) warn(result install.Result) {
 	for _, warning := range result.Warnings {
 		if r.firstTime(warning) {
-			r.unit.log.Warn("file is not as wanted in every respect", "resource", r.Name, "dest", r.Dest, "err", warning)
+			r.unit.log.Warn("file does not have everything that was asked for", "resource", r.Name, "dest", r.Dest, "err", warning)
 		}
 	}
 	if result.Original != "" {
-		r.unit.log.Info("file was not ours, a copy stays beside it", "resource", r.Name, "dest", r.Dest, "copy", result.Original)
+		r.unit.log.Info("replaced a file that another program wrote, keeping a copy beside it", "resource", r.Name, "dest", r.Dest, "copy", result.Original)
 	}
 }
 

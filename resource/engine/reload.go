@@ -137,7 +137,7 @@ func (u *unit) names() []string {
 // the file is what it should be, if the keys have never been read.
 func (r *resourceState) reloadDone() {
 	if err := r.removeMarker(); err != nil {
-		r.unit.log.Warn("the marker of a reload that is done cannot be removed: the next start reloads once more",
+		r.unit.log.Warn("cannot remove the marker of a finished reload: the next start reloads once more",
 			"resource", r.Name, "dest", r.Dest, "err", err)
 	}
 	r.reloadErr, r.changed = nil, true

@@ -102,7 +102,7 @@ func TestReloadLogsBrokenResources(t *testing.T) {
 	s.write("conf.d/b.toml", "[template]\n")
 	d.reload()
 	for _, want := range []string{
-		`msg="resource cannot be used as it is now, it goes on as it was" resource=a err=`,
+		`msg="resource cannot be used as it is now, its last good version stays in use" resource=a err=`,
 		`msg="resource cannot be used" resource=b err=`,
 	} {
 		if !strings.Contains(s.log.String(), want) {

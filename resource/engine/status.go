@@ -141,7 +141,7 @@ func (r *resourceState) set(change func(*ResourceStatus)) {
 		if isHeld(r.fileErr) {
 			s.State = Held
 		}
-	case r.reloadErr != nil:
+	case r.reloadErr != nil && s.ReloadPending:
 		s.State, s.Err, s.NextAttempt = Failed, r.reloadErr, r.unit.reloadAt
 	case !r.reconciled:
 		s.State = Waiting

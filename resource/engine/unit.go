@@ -13,8 +13,8 @@ import (
 
 // A unit is the resources that share a reload command, in the order of their
 // file names. One goroutine works it: the one that calls run. What is guarded by
-// mu, and live, may be used by others. A new configuration assigns it other
-// resources; without any it ends.
+// mu, and live, may be used by others. A new configuration may assign it other
+// resources; a unit without any ends.
 type unit struct {
 	engine    *Engine
 	log       *slog.Logger
@@ -97,8 +97,8 @@ func (u *unit) isOccupied(now time.Time) bool {
 	return since != 0 && since <= now.UnixNano()
 }
 
-// give says that the keys of r have changed. The place is that of r in the
-// order of the change, and arrived when the change came.
+// give marks r dirty: its keys have changed. The place is that of r in the order
+// of the change, and arrived is when the change came.
 func (u *unit) give(r *resourceState, p *place, arrived time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

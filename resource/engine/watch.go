@@ -69,8 +69,8 @@ func (to routes) unknown(path string) bool {
 	return slices.ContainsFunc(to[path], func(r *resourceState) bool { return !r.keys.has(path) })
 }
 
-// A watcher follows one backend and puts what it says into the keys of the
-// resources that see it. One goroutine runs it; the rest may be called by
+// A watcher follows one backend and puts its updates into the keys of the
+// resources that see them. One goroutine runs it; the rest may be called by
 // others.
 type watcher struct {
 	name    string
@@ -147,8 +147,8 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// begin says what to watch, and from where on. The context ends when that
-// changes, or when nothing is heard of the backend for too long.
+// begin returns what to watch, and after which versions. The context ends when
+// that changes, or when the backend has been silent for too long.
 func (w *watcher) begin(ctx context.Context) (paths []backends.WatchPath, resync time.Duration, poll bool, turn context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,13 +168,14 @@ func (w *watcher) begin(ctx context.Context) (paths []backends.WatchPath, resync
 	return paths, w.resync, w.poll, turn
 }
 
-// expect gives the backend the time d to say something.
+// expect ends the turn unless the backend is heard from within d.
 func (w *watcher) expect(d time.Duration) {
 	w.live.busy(d)
 	w.silence.Reset(d)
 }
 
-// load reads all paths at each interval, for who does not want to watch.
+// load reads all paths at each interval; it takes the place of a watch where that
+// is switched off.
 func (w *watcher) load(ctx context.Context, paths []backends.WatchPath, interval time.Duration) error {
 	var names []string
 	for _, p := range paths {
@@ -204,7 +205,7 @@ func (w *watcher) load(ctx context.Context, paths []backends.WatchPath, interval
 	}
 }
 
-// sink takes what the backend says.
+// sink receives what the backend delivers.
 func (w *watcher) sink(updates []backends.Update) error {
 	now := time.Now()
 	w.expect(watchSilence)
@@ -240,7 +241,7 @@ func (w *watcher) sink(updates []backends.Update) error {
 	return nil
 }
 
-// up records that the backend is followed, and says so when it was away.
+// up records that the backend can be read, and logs it if it could not before.
 func (w *watcher) up(now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -257,7 +258,7 @@ func (w *watcher) up(now time.Time) {
 	w.emit(Event{Kind: BackendUp, Backend: w.name})
 }
 
-// down records that the backend is away, and says so once.
+// down records that the backend cannot be read, and logs it once.
 func (w *watcher) down(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
