@@ -13,7 +13,7 @@ const maxSequence = 1_000_000
 
 var (
 	errTooLarge     = errors.New("the number is too large")
-	errTooLong      = fmt.Errorf("more than %d items", maxSequence)
+	errTooLong      = fmt.Errorf("the list would have more than %d items", maxSequence)
 	errDivideByZero = errors.New("division by zero")
 )
 

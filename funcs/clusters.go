@@ -51,8 +51,8 @@ func (s *Store) clusterPaths() []string {
 }
 
 // cluster returns the cluster at a path below prefix, or nil if the keys there
-// are none. It stays as it is: the next change of one of its keys makes a new
-// one.
+// are none. A cluster never changes: after a change of one of its keys a new
+// one is decoded.
 func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 	c := &s.clusters
 	if c.prefix != prefix {

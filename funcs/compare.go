@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// The comparisons of text/template refuse to compare an integer with a float,
-// and so with what confd's json made of every number: templates written for
-// confd say {{if gt $data.timeline 1.0}}, others say 1. Here numbers compare by
-// their value. Everything else is as in text/template.
+// text/template refuses to compare an integer with a float. confd's json made
+// every number a float: templates written for confd say {{if gt $data.timeline
+// 1.0}}, others say 1. Here numbers compare by their value. Everything else is as
+// in text/template.
 
 // equal tells whether a equals one of others.
 func equal(a any, others ...any) (bool, error) {
@@ -58,7 +58,11 @@ func isNothing(v reflect.Value) bool {
 }
 
 func incomparable(a, b any) error {
-	return fmt.Errorf("incompatible types for comparison: %s (%T) and %s (%T)", describe(a), a, describe(b), b)
+	hint := ""
+	if kinds := describe(a) + describe(b); kinds == "a numbertext" || kinds == "texta number" {
+		hint = "; use atoi to read a number from text"
+	}
+	return fmt.Errorf("cannot compare %s (%T) with %s (%T)%s", describe(a), a, describe(b), b, hint)
 }
 
 func notEqual(a, b any) (bool, error) {

@@ -96,10 +96,10 @@ func TestComparisons(t *testing.T) {
 
 func TestComparisonErrors(t *testing.T) {
 	tests := []struct{ template, want string }{
-		{`{{eq 5432 "5432"}}`, "error calling eq: incompatible types for comparison: a number (int) and text (string)"},
-		{`{{lt true false}}`, "error calling lt: incompatible types for comparison: a boolean (bool) and a boolean (bool)"},
-		{`{{gt 1 nil}}`, "error calling gt: incompatible types for comparison: a number (int) and nothing (<nil>)"},
-		{`{{eq (list "hunter2") (list "hunter2")}}`, "error calling eq: incompatible types for comparison: a list ([]interface {}) and a list ([]interface {})"},
+		{`{{eq 5432 "5432"}}`, "error calling eq: cannot compare a number (int) with text (string); use atoi to read a number from text"},
+		{`{{lt true false}}`, "error calling lt: cannot compare a boolean (bool) with a boolean (bool)"},
+		{`{{gt 1 nil}}`, "error calling gt: cannot compare a number (int) with nothing (<nil>)"},
+		{`{{eq (list "hunter2") (list "hunter2")}}`, "error calling eq: cannot compare a list ([]interface {}) with a list ([]interface {})"},
 		{`{{eq 1}}`, "error calling eq: missing argument for comparison"},
 	}
 	for _, tt := range tests {

@@ -100,8 +100,8 @@ func (e *Env) getv(key string, otherwise ...string) (string, error) {
 	return "", e.missing(key)
 }
 
-// maxHints bounds the names that are looked through for a hint, because a held
-// resource renders, and fails, at each of its events.
+// maxHints bounds the names that are searched for a hint, because a held resource
+// renders, and fails, at each event.
 const maxHints = 500
 
 // missing says that key is not there, where it was looked for, and which key
@@ -152,7 +152,7 @@ func (e *Env) datetime() time.Time {
 	return time.Now()
 }
 
-// fileExists is confd's: a file that cannot be looked at is there.
+// fileExists is confd's: a file that cannot be examined counts as existing.
 func fileExists(name string) bool {
 	_, err := os.Stat(name)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -167,7 +167,7 @@ func join(list, separator any) (string, error) {
 		sep, ok, list = first, true, separator
 	}
 	if !ok {
-		return "", errors.New("join needs a list and a separator")
+		return "", fmt.Errorf("join needs a list and a separator, not %s and %s", describe(list), describe(separator))
 	}
 	items, err := texts(list)
 	return strings.Join(items, sep), err
@@ -221,7 +221,7 @@ func jsonObject(text string) (map[string]any, error) {
 	case []any:
 		return nil, errors.New("the text is a JSON array, not an object; use jsonArray")
 	}
-	return nil, fmt.Errorf("the text is no JSON object but %s", describe(value))
+	return nil, fmt.Errorf("want a JSON object, not %s", describe(value))
 }
 
 // jsonArray decodes a JSON array. As in confd, null is an empty one.
@@ -238,7 +238,7 @@ func jsonArray(text string) ([]any, error) {
 	case map[string]any:
 		return nil, errors.New("the text is a JSON object, not an array; use json")
 	}
-	return nil, fmt.Errorf("the text is no JSON array but %s", describe(value))
+	return nil, fmt.Errorf("want a JSON array, not %s", describe(value))
 }
 
 func mapOf(pairs ...any) (map[string]any, error) {
@@ -256,9 +256,9 @@ func mapOf(pairs ...any) (map[string]any, error) {
 	return made, nil
 }
 
-// reverse returns a list from its end to its start, and anything else as it
-// is. Other than confd it leaves the list alone and knows every kind of list:
-// confd's passes over what gets and jsonArray return.
+// reverse returns a list in reverse order, and anything else as it is. Unlike
+// confd's it does not change the list that it is given, and it knows every kind
+// of list: confd's ignores what gets and jsonArray return.
 func reverse(list any) any {
 	v := reflect.ValueOf(list)
 	if v.Kind() != reflect.Slice {
@@ -272,8 +272,8 @@ func reverse(list any) any {
 	return reversed.Interface()
 }
 
-// sortByLength returns texts with the shortest first; equal lengths stay in
-// the order they have.
+// sortByLength returns texts, the shortest first. Those of equal length keep
+// their order.
 func sortByLength(list []string) []string {
 	sorted := slices.Clone(list)
 	slices.SortStableFunc(sorted, func(a, b string) int { return len(a) - len(b) })

@@ -92,8 +92,8 @@ func withTag(choose func(name, value string, list []*patroni.Member) []*patroni.
 }
 
 // firstOf returns the first of choices that is not empty; each is a list of
-// members or a single one. All of them are looked at, so that a mistake does
-// not wait for the day on which a list is empty.
+// members or a single one. All of them are checked, so that a mistake
+// shows at once and not only when a list is empty.
 func firstOf(choices ...any) ([]*patroni.Member, error) {
 	var first []*patroni.Member
 	for _, choice := range choices {
@@ -120,13 +120,13 @@ func atLeast(least, list any) ([]*patroni.Member, error) {
 		return nil, err
 	}
 	if int64(len(members)) < n {
-		return nil, fmt.Errorf("the list has too few members: %d of at least %d", len(members), n)
+		return nil, fmt.Errorf("the list has too few members: %d, want at least %d", len(members), n)
 	}
 	return members, nil
 }
 
 // each makes a function that lists one field of the members which have an
-// address, so that hosts and ports fit together.
+// address, so that hosts and ports match.
 func each[T any](field func(*patroni.Member) T) func(any) ([]T, error) {
 	return func(list any) ([]T, error) {
 		members, err := asMembers(list)

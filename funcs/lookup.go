@@ -25,9 +25,9 @@ type Resolver interface {
 var _ Resolver = (*net.Resolver)(nil)
 
 // lookupIP returns the addresses of host, sorted as text. A name that does not
-// exist has none, as in confd. Where confd takes a server that does not answer
-// for the same, this is an error: the file stays as it is, and a fault of the
-// DNS does not empty a proxy.
+// exist has none, as in confd. A DNS server that does not answer is the same
+// to confd and an error here: the file stays as it is, and an outage of the DNS
+// does not empty a proxy.
 func (e *Env) lookupIP(host string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()

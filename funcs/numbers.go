@@ -34,13 +34,13 @@ func decodeJSON(text string) (any, error) {
 		if _, err = decoder.Token(); err == io.EOF {
 			return plainNumbers(value), nil
 		}
-		return nil, fmt.Errorf("the text goes on after the JSON value that ends at byte %d", end)
+		return nil, fmt.Errorf("there is more text after the JSON value, which ends at byte %d", end)
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return nil, fmt.Errorf("the text is not JSON: wrong at byte %d", syntax.Offset)
+		return nil, fmt.Errorf("the text is not JSON: syntax error at byte %d", syntax.Offset)
 	}
-	return nil, errors.New("the text is not JSON: it ends too early")
+	return nil, errors.New("the text is not complete JSON: it ends too early")
 }
 
 // plainNumbers replaces the whole numbers in a decoded value, in place.

@@ -64,13 +64,13 @@ func TestDecodeJSONErrors(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"", "the text is empty, not JSON"},
 		{" \n", "the text is empty, not JSON"},
-		{"secret", "the text is not JSON: wrong at byte 1"},
-		{`{"password":"hunter2"`, "the text is not JSON: it ends too early"},
-		{`{"password":hunter2}`, "the text is not JSON: wrong at byte 13"},
-		{`{} hunter2`, "the text goes on after the JSON value that ends at byte 2"},
-		{`{}{}`, "the text goes on after the JSON value that ends at byte 2"},
-		{`[1,]`, "the text is not JSON: wrong at byte 4"},
-		{`01`, "the text goes on after the JSON value that ends at byte 1"},
+		{"secret", "the text is not JSON: syntax error at byte 1"},
+		{`{"password":"hunter2"`, "the text is not complete JSON: it ends too early"},
+		{`{"password":hunter2}`, "the text is not JSON: syntax error at byte 13"},
+		{`{} hunter2`, "there is more text after the JSON value, which ends at byte 2"},
+		{`{}{}`, "there is more text after the JSON value, which ends at byte 2"},
+		{`[1,]`, "the text is not JSON: syntax error at byte 4"},
+		{`01`, "there is more text after the JSON value, which ends at byte 1"},
 	}
 	for _, tt := range tests {
 		value, err := decodeJSON(tt.text)
@@ -183,10 +183,10 @@ func TestArithmeticErrors(t *testing.T) {
 		{`{{atoi "hunter2"}}`, "error calling atoi: the text is not a whole number"},
 		{`{{atoi ""}}`, "error calling atoi: the text is not a whole number"},
 		{`{{atoi "99999999999999999999"}}`, "error calling atoi: the number is too large"},
-		{`{{seq 1 1000001}}`, "error calling seq: more than 1000000 items"},
-		{`{{seq -9223372036854775808 9223372036854775807}}`, "error calling seq: more than 1000000 items"},
-		{`{{until 1000001}}`, "error calling until: more than 1000000 items"},
-		{`{{untilStep -9223372036854775808 9223372036854775807 1}}`, "error calling untilStep: more than 1000000 items"},
+		{`{{seq 1 1000001}}`, "error calling seq: the list would have more than 1000000 items"},
+		{`{{seq -9223372036854775808 9223372036854775807}}`, "error calling seq: the list would have more than 1000000 items"},
+		{`{{until 1000001}}`, "error calling until: the list would have more than 1000000 items"},
+		{`{{untilStep -9223372036854775808 9223372036854775807 1}}`, "error calling untilStep: the list would have more than 1000000 items"},
 		{`{{repeat 64000001 "x"}}`, "error calling repeat: the result would be longer than 64 MB"},
 		{`{{repeat -1 "x"}}`, "error calling repeat: cannot repeat text a negative number of times"},
 	}

@@ -62,7 +62,7 @@ func (e *Env) cluster(where ...any) (*patroni.Cluster, error) {
 		switch given := where[0].(type) {
 		case *patroni.Cluster:
 			if given == nil {
-				return nil, errors.New("there is no such cluster; a Citus group that does not exist gives nothing")
+				return nil, errors.New("got no cluster; .Group gives nothing for a Citus group that does not exist")
 			}
 			return given, nil
 		case string:
@@ -89,7 +89,7 @@ func (e *Env) noCluster(at string) error {
 	case e.Store.Len() == 0:
 		return fmt.Errorf("no Patroni cluster at %s: there is no key below the prefix", where)
 	case len(paths) == 0:
-		return fmt.Errorf("no Patroni cluster at %s: none of the %d keys below the prefix is the leader, initialize or member key of one", where, e.Store.Len())
+		return fmt.Errorf("no Patroni cluster at %s: none of the %d keys below the prefix is a leader, initialize or member key", where, e.Store.Len())
 	case at == "":
 		return fmt.Errorf("no Patroni cluster at %s itself; below it: %s. Name one of them, as in (cluster %q), "+
 			"or set the prefix of the resource to it, or loop over them with {{range clusters}}", where, few(paths), paths[0])
@@ -144,8 +144,7 @@ func of[T any](e *Env, choose func(*patroni.Cluster) T) func(where ...any) (T, e
 	}
 }
 
-// primary returns the primary. Where there is none the error says why, in
-// words for whoever is woken up by it.
+// primary returns the primary. If there is none, the error says why.
 func (e *Env) primary(where ...any) (*patroni.Member, error) {
 	c, err := e.plainCluster(where)
 	if err != nil {
@@ -170,14 +169,14 @@ func whyNoPrimary(c *patroni.Cluster) string {
 		case c.StandbyCluster:
 			why += ". It is a standby cluster, which has a standbyLeader and never a primary"
 		case c.Paused:
-			why += ". The cluster is paused: Patroni elects nobody until it is resumed, and PostgreSQL may be serving all the same"
+			why += ". The cluster is paused: Patroni elects no leader until it is resumed, but PostgreSQL may still be serving"
 		case c.Failsafe:
-			why += ". Failsafe mode is on: the former primary may be serving still without the lock"
+			why += ". Failsafe mode is on: the former primary may still be serving without the lock"
 		}
 		return why
 	case at < 0:
 		return fmt.Sprintf("the leader key names %q, but there is no member of that name (its key members/%s is missing): "+
-			"it has died, or it has not registered yet", c.LeaderName, c.LeaderName)
+			"it died, or has not registered yet", c.LeaderName, c.LeaderName)
 	default:
 		return fmt.Sprintf("%q holds the leader lock, but cannot be used: %s", c.LeaderName, c.Members[at].Problem)
 	}

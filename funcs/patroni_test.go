@@ -96,11 +96,11 @@ func TestPatroniErrors(t *testing.T) {
 		{"ref-03-switchover-unlocked", "/service/batman", `{{primary.Addr}}`,
 			"no primary in /service/batman: the leader key is missing, so no member holds the leader lock at the moment"},
 		{"ref-15-hostile-neighbours", "/service/batman", `{{primary}}`,
-			`no primary in /service/batman: the leader key names "ghost", but there is no member of that name (its key members/ghost is missing): it has died, or it has not registered yet`},
+			`no primary in /service/batman: the leader key names "ghost", but there is no member of that name (its key members/ghost is missing): it died, or has not registered yet`},
 		{"ref-08-standby-cluster", "/service/batman-dr", `{{primary}}`,
 			`no primary in /service/batman-dr: it is a standby cluster, which follows another cluster and takes no writes; standbyLeader gives the member that leads it, "dr1"`},
 		{"ref-14-failsafe-cut-off", "/service/batman", `{{primary}}`,
-			"no primary in /service/batman: the leader key is missing, so no member holds the leader lock at the moment. Failsafe mode is on: the former primary may be serving still without the lock"},
+			"no primary in /service/batman: the leader key is missing, so no member holds the leader lock at the moment. Failsafe mode is on: the former primary may still be serving without the lock"},
 		{"ref-04-lock-taken-not-promoted", "/service/batman", `{{promoted}}`,
 			`"db2" holds the leader lock, but has not finished its promotion yet (role replica, state running)`},
 		{"ref-09-citus", "/service/demo", `{{primary}}`,
@@ -108,7 +108,7 @@ func TestPatroniErrors(t *testing.T) {
 		{"ref-09-citus", "/service/demo", `{{len readers}}`,
 			"/service/demo is a Citus cluster, whose members are in the groups 0, 1, 2: name one of them, as in (cluster.Group 0), which is the coordinator"},
 		{"ref-09-citus", "/service/demo", `{{primary (cluster.Group 7)}}`,
-			"there is no such cluster; a Citus group that does not exist gives nothing"},
+			"got no cluster; .Group gives nothing for a Citus group that does not exist"},
 		{"ref-15-hostile-neighbours", "/service", `{{primary}}`,
 			`no Patroni cluster at /service itself; below it: "/batman", "/batman2". Name one of them, as in (cluster "/batman"), or set the prefix of the resource to it, or loop over them with {{range clusters}}`},
 		{"ref-15-hostile-neighbours", "/service", `{{primary "/batmn"}}`, `no Patroni cluster at /service/batmn (did you mean "/batman"?)`},
@@ -120,7 +120,7 @@ func TestPatroniErrors(t *testing.T) {
 		{"ref-12-lag-tags-proxy", "/service/batman", `{{"x" | maxLag "16MB"}}`, "want a list of members, not text"},
 		{"ref-12-lag-tags-proxy", "/service/batman", `{{list 1 | withTag "a" "b"}}`, "want a list of members, not a list with a number"},
 		{"ref-12-lag-tags-proxy", "/service/batman", `{{readers | withTag "a" (list 1)}}`, "the value of a tag is text, a number or a boolean, not a list"},
-		{"ref-12-lag-tags-proxy", "/service/batman", `{{readers | atLeast 2}}`, "the list has too few members: 1 of at least 2"},
+		{"ref-12-lag-tags-proxy", "/service/batman", `{{readers | atLeast 2}}`, "the list has too few members: 1, want at least 2"},
 		{"ref-12-lag-tags-proxy", "/service/batman", `{{members | orElse "x"}}`, "want a list of members, not text"},
 		{"ref-12-lag-tags-proxy", "/service/batman", `{{hosts cluster}}`, "want a list of members, not a cluster"},
 	}
@@ -141,7 +141,7 @@ func TestNoPrimaryWhy(t *testing.T) {
 		want string
 	}{
 		{"paused", map[string]string{"/initialize": "1", "/config": `{"pause":true}`},
-			"no primary in /x: " + lost + ". The cluster is paused: Patroni elects nobody until it is resumed, and PostgreSQL may be serving all the same"},
+			"no primary in /x: " + lost + ". The cluster is paused: Patroni elects no leader until it is resumed, but PostgreSQL may still be serving"},
 		{"standby cluster without a leader", map[string]string{"/initialize": "1", "/config": `{"standby_cluster":{"host":"a"}}`},
 			"no primary in /x: " + lost + ". It is a standby cluster, which has a standbyLeader and never a primary"},
 		{"empty leader key", map[string]string{"/leader": ""}, "no primary in /x: " + lost},
@@ -150,9 +150,9 @@ func TestNoPrimaryWhy(t *testing.T) {
 		{"hostile name", map[string]string{"/leader": "a\nb", "/members/a\nb": `{"conn_url":"postgres://10.0.0.1:5432/x"}`},
 			`no primary in /x: "a?b" holds the leader lock, but cannot be used: the name holds the character U+000A, which is neither a letter, a digit, a space nor one of - . _ : @ +`},
 		{"hostile name without a member", map[string]string{"/leader": "a\nb"},
-			`no primary in /x: the leader key names "a?b", but there is no member of that name (its key members/a?b is missing): it has died, or it has not registered yet`},
+			`no primary in /x: the leader key names "a?b", but there is no member of that name (its key members/a?b is missing): it died, or has not registered yet`},
 		{"no cluster", map[string]string{"/config": "{}", "/other": "1"},
-			"no Patroni cluster at /x: none of the 2 keys below the prefix is the leader, initialize or member key of one"},
+			"no Patroni cluster at /x: none of the 2 keys below the prefix is a leader, initialize or member key"},
 		{"no key", nil, "no Patroni cluster at /x: there is no key below the prefix"},
 	}
 	for _, tt := range tests {

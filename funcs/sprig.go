@@ -48,10 +48,10 @@ var leftOut = byName(map[string]string{
 	"env expandenv": "getenv reads the environment",
 	"getHostByName": "lookupIP reads the DNS and sorts what it answers",
 	"shuffle randAlphaNum randAlpha randAscii randNumeric randBytes randInt uuidv4": "its result is random, so that the file would change all the time",
-	"bcrypt htpasswd encryptAES decryptAES":                                         "templates encrypt nothing; the result would be another at each render",
+	"bcrypt htpasswd encryptAES decryptAES":                                         "templates encrypt nothing, and the result would differ at each render",
 	`derivePassword genPrivateKey genCA genCAWithKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert
 	genSignedCertWithKey buildCustomCert`: "keys, certificates and passwords are not made in templates",
-	"hello": "it greets the world",
+	"hello": "it is of no use",
 
 	"master": "Patroni's master is called primary here",
 	"slaves": "Patroni's slaves are called replicas here",

@@ -44,8 +44,8 @@ func (s *Store) Get(key string) (string, bool) {
 	return kv.Value, err == nil
 }
 
-// Set gives key a value. For a key that is there already it costs no more than
-// memkv and the forgetting of what was decoded from the old value.
+// Set gives key a value. For a key that exists it costs a write to memkv, and
+// drops what was decoded from the old value.
 func (s *Store) Set(key, value string) {
 	if s.put(key, value) {
 		at, _ := slices.BinarySearch(s.keys, key)

@@ -58,9 +58,8 @@ func parseEndpoint(raw string) (endpoint, error) {
 		return endpoint{}, nil
 	}
 	e := endpoint{scheme: strings.ToLower(scheme)}
-	// A query or a fragment right after the host, or rather a host that holds
-	// their marks: readers differ in what they make of it, and Patroni writes no
-	// such thing.
+	// Parsers disagree about a ? or # right after the host, and Patroni never
+	// writes one there.
 	authority := rest
 	if end := strings.IndexByte(rest, '/'); end >= 0 {
 		authority, e.path = rest[:end], rest[end:]
@@ -125,7 +124,7 @@ func cutPort(address string) (host string, port int, err error) {
 			return "", 0, errors.New("has a bracket that is not closed")
 		}
 		if digits, ok = strings.CutPrefix(after, ":"); !ok && after != "" {
-			return "", 0, errors.New("holds something between the closing bracket and the port")
+			return "", 0, errors.New("holds characters between the closing bracket and the port")
 		}
 	} else {
 		host, digits, _ = strings.Cut(address, ":")
@@ -165,7 +164,7 @@ func parseHost(text string) (string, error) {
 	if strings.IndexByte(text, ':') >= 0 {
 		address, zone, hasZone := strings.Cut(text, "%")
 		if _, err := netip.ParseAddr(address); err != nil {
-			return "", errors.New("has a host with colons that is no IPv6 address")
+			return "", errors.New("has a host with colons that is not an IPv6 address")
 		}
 		address = strings.ToLower(address)
 		if !hasZone {

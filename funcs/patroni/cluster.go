@@ -119,7 +119,7 @@ type Cluster struct {
 
 // Decode returns the cluster whose keys are given, relative to path and without
 // a leading slash: "leader", "members/db1", and "0/leader" in a Citus scope. It
-// never fails: like Patroni, it takes values that make no sense for absent.
+// never fails: like Patroni, it treats values that make no sense as missing.
 //
 // A path with children such as "0/" and "1/" that are clusters themselves is a
 // Citus scope, see Citus. Plain keys that a conversion to Citus has left behind

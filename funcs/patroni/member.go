@@ -227,8 +227,7 @@ func (m *Member) setStatus(f map[string]value) {
 }
 
 // setAddresses sets all addresses, or none of them and the Problem if one of
-// the URLs is broken: a member that sends one bad value is not to be believed
-// the others.
+// the URLs is broken: a member with one bad URL is not trusted with the others.
 func (m *Member) setAddresses(connURL, apiURL, proxyURL string) {
 	conn, err := parseEndpoint(connURL)
 	if err != nil {

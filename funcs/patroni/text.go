@@ -18,8 +18,8 @@ const unknown = "unknown"
 // nameProblem returns why name is not fit to be printed into the configuration
 // of a proxy as safeName prints it, or the empty string. A name consists of
 // letters and digits of any script, of - . _ : @ + and of spaces, and begins
-// with a letter, a digit or an underscore, lest it pass for an option or a mark
-// of YAML.
+// with a letter, a digit or an underscore, so that it cannot be taken for an
+// option or for YAML syntax.
 func nameProblem(name string) string {
 	if name == "" {
 		return "is empty"

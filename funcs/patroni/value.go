@@ -12,8 +12,8 @@ import (
 // tag such as ".inf" becomes and which read as strings here. The empty value
 // stands for a field that is not there.
 //
-// Keeping the text keeps all digits of numbers, and leaves it to whoever wants
-// the value what Python would make of it.
+// Keeping the text keeps all digits of numbers. What Python would make of a value
+// is up to the methods in python.go.
 type value string
 
 // UnmarshalJSON implements json.Unmarshaler.
