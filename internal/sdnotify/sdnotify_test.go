@@ -140,10 +140,10 @@ func TestNotifierStart(t *testing.T) {
 // reconciled.
 func TestNotifierStartWithoutEtcd(t *testing.T) {
 	managed(t, 0, func(m *manager) {
+		m.heard("0s STATUS=starting: 1 resource in sync")
 		m.engine.set("etcd x is away")
-		m.heard("0s STATUS=starting: etcd x is away")
 		time.Sleep(time.Hour)
-		m.heard("30s READY=1 | STATUS=etcd x is away")
+		m.heard("1s STATUS=starting: etcd x is away", "30s READY=1 | STATUS=etcd x is away")
 		m.notifier.Reloading(true)
 		m.heard("1h0m0s RELOADING=1 | MONOTONIC_USEC=N | STATUS=reloading the configuration")
 		// The first reconcile ends now. The reload does not.
