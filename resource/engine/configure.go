@@ -161,7 +161,7 @@ func (r *resourceState) begin() {
 	}
 	r.before, r.awaits = nil, nil
 	if err := r.locate(); err != nil {
-		r.partial = true // for all that is known
+		r.partial = true // as far as is known
 		r.retryAt = time.Now().Add(r.retry.next(firstRetry, maxRetry))
 		r.unit.log.Warn("cannot read the pending-reload marker, trying again", "resource", r.Name, "dest", r.Dest, "err", err)
 	}

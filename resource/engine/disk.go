@@ -11,9 +11,9 @@ import (
 	"pc4patroni/resource/install"
 )
 
-// locate follows the symbolic links of dest, which may lead elsewhere than
-// before, and sees to it that the pending-reload marker has been read. What
-// makes that impossible may pass, so the caller tries again after an error.
+// locate follows the symbolic links of dest, which may have been pointed
+// elsewhere, and reads the pending-reload marker unless that has been done. What
+// causes an error may pass, so the caller tries again.
 func (r *resourceState) locate() error {
 	opts := r.unit.engine.options()
 	target, err := install.Resolve(r.Dest, opts.DestDir)
@@ -43,8 +43,8 @@ func (r *resourceState) locate() error {
 }
 
 // readMarker finds out whether a reload is pending, and whether the file may be
-// half written. Where there is neither a marker nor a file, perhaps because a
-// file system is not mounted yet, it is to be read again.
+// half written. If there is neither a marker nor a file, a file system may not be
+// mounted yet, so the marker will be read again.
 func (r *resourceState) readMarker() error {
 	pending, err := install.PendingOf(r.target)
 	if err != nil {
@@ -62,8 +62,8 @@ func (r *resourceState) readMarker() error {
 func (r *resourceState) removeMarker() error { return install.ClearPending(r.target) }
 
 // moveMarker moves the marker of a pending reload from one target to another.
-// Where the other has no directory it needs no marker: it has to be installed,
-// which sets one.
+// If the other has no directory yet, its file has to be installed first, and
+// that sets a marker.
 func moveMarker(from, to string) error {
 	if err := install.SetPending(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -83,8 +83,8 @@ func (r *resourceState) inheritMarker(gone *resourceState) error {
 	return nil
 }
 
-// removeLeftovers removes the staged files of crashed runs from the directory of
-// the file, unless that has been done for another resource.
+// removeLeftovers removes the staged files of crashed runs from the file's
+// directory, unless another resource had that done.
 func (r *resourceState) removeLeftovers() {
 	e, dir := r.unit.engine, filepath.Dir(r.target)
 	if e.options().Noop {
@@ -102,7 +102,7 @@ func (r *resourceState) removeLeftovers() {
 	}
 }
 
-// keepStaged leaves what would be installed beside the file, to be looked at.
+// keepStaged stages what would be installed, for somebody to look at.
 func (r *resourceState) keepStaged(have install.State, want install.Want) error {
 	staged, err := install.Stage(r.target, have, want)
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *resourceState) describe(have install.State, want install.Want) (*Change
 		return c, nil
 	}
 	var err error
-	c.Old, err = install.Read(r.target)
+	c.Old, err = install.Read(r.target, have)
 	c.Metadata = install.MetadataChanges(have, want)
 	return c, err
 }
@@ -131,8 +131,8 @@ func (r *resourceState) describe(have install.State, want install.Want) (*Change
 // hold its content.
 const diffable = 256 << 10
 
-// replacement returns the event of replacing the file, before that is done; nil
-// if nobody wants it.
+// replacement prepares the event of replacing the file while its old content is
+// still there. It returns nil if nobody observes events.
 func (r *resourceState) replacement(have install.State, want install.Want) *Event {
 	if r.unit.engine.observe == nil {
 		return nil
@@ -142,9 +142,9 @@ func (r *resourceState) replacement(have install.State, want install.Want) *Even
 		return ev
 	}
 	if have.Exists {
-		old, err := install.Read(r.target)
+		old, err := install.Read(r.target, have)
 		if err != nil {
-			return ev // no reason not to replace it
+			return ev // the file is replaced all the same
 		}
 		ev.Before = old
 	}
@@ -153,8 +153,8 @@ func (r *resourceState) replacement(have install.State, want install.Want) *Even
 	return ev
 }
 
-// finishInstalls does what can wait until the reload is done: renames are made
-// to survive a power cut, and whoever makes diffs is told.
+// finishInstalls does what can wait until after the reload: it makes the renames
+// survive a power cut, and emits the events of the installs.
 func (u *unit) finishInstalls() {
 	for _, r := range u.resources {
 		u.finishInstall(r)

@@ -62,8 +62,8 @@ func TestTwoProcesses(t *testing.T) {
 	wantNames(t, dir, "a.conf", reloadName("a.conf"))
 }
 
-// Of what lies staged in a directory, only that of processes that have ended is
-// removed; and one whose file is removed all the same changes nothing.
+// Only the staged files of processes that have ended are removed from a
+// directory; a process whose file is removed all the same changes nothing.
 func TestRemoveLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "a.conf")
@@ -74,7 +74,7 @@ func TestRemoveLeftovers(t *testing.T) {
 	for _, name := range []string{
 		fmt.Sprintf(".pc4patroni-%d-ABCDEFGH-a.conf", ended),
 		fmt.Sprintf(".pc4patroni-%d-ABCDEFGH-other.conf", ended),
-		fmt.Sprintf(".pc4patroni-%d-ABCDEFGH-a.conf", os.Getpid()), // of one that had our ID before us, in a container that was restarted
+		fmt.Sprintf(".pc4patroni-%d-ABCDEFGH-a.conf", os.Getpid()), // its process had our ID before us, in a container that was restarted
 		".pc4patroni-1-ABCDEFGH-a.conf",
 		".pc4patroni-notes",
 	} {

@@ -23,7 +23,7 @@ type site struct {
 	opts        Options
 }
 
-// Of different sizes, so that a crash in place can leave what is neither.
+// Of different sizes, so that a crash while writing in place can leave a mixture.
 var (
 	oldData = bytes.Repeat([]byte("old\n"), 30_000)
 	newData = bytes.Repeat([]byte("new!\n"), 20_000)
@@ -159,7 +159,7 @@ func (s site) wantRecovered(t *testing.T, start string) {
 	must(t, s.reconcile())
 	s.wantSound(t, false)
 	if loaded, err := os.ReadFile(s.reloads()); err != nil || !bytes.Equal(loaded, newData) {
-		t.Errorf("the reader has not the new file: %d bytes, %v", len(loaded), err)
+		t.Errorf("the reader does not have the new file: %d bytes, %v", len(loaded), err)
 	}
 	names := []string{"a.conf", "reloads"}
 	if s.opts.Backup {
@@ -172,7 +172,7 @@ func (s site) wantRecovered(t *testing.T, start string) {
 }
 
 // A process that is killed at any step leaves a whole file, or one that is known
-// not to be, and the next one does what is left.
+// not to be, and the next process does the rest.
 func TestKilledAtEachStep(t *testing.T) {
 	for _, start := range starts {
 		t.Run(start.name, func(t *testing.T) {
@@ -222,7 +222,7 @@ func TestFailsAtEachStep(t *testing.T) {
 						hook = nil
 						failed = steps >= n
 						if failed && err == nil && !strings.HasPrefix(failing, "remove") {
-							t.Errorf("%s failed and nobody heard of it", failing)
+							t.Errorf("%s failed and was not reported", failing)
 						}
 						if err != nil && !errors.Is(err, unix.EIO) {
 							t.Errorf("err = %v, want EIO", err)
@@ -241,8 +241,8 @@ func setHook(t *testing.T, f func(string) error) {
 	t.Cleanup(func() { hook = nil })
 }
 
-// TestMain becomes a process that is killed, or that others contend with, where
-// the environment says so.
+// TestMain runs as one of the processes that tests kill or let contend, if the
+// environment says so.
 func TestMain(m *testing.M) {
 	target := os.Getenv("TARGET")
 	var err error

@@ -291,3 +291,20 @@ func TestPreflight(t *testing.T) {
 	wantNames(t, filepath.Join(dir, "mine"), "a", "secret", "sub")
 	wantNames(t, filepath.Join(dir, "root"))
 }
+
+// What Read returns may be shown to those who may read the file that was looked
+// at, so it is never that of another, which fewer may read.
+func TestReadRefusesAnotherFile(t *testing.T) {
+	target := filepath.Join(t.TempDir(), "a.conf")
+	put(t, target, "public\n", Options{})
+	have, err := Stat(target)
+	must(t, err)
+	if data, err := Read(target, have); err != nil || string(data) != "public\n" {
+		t.Errorf("Read = %q, %v", data, err)
+	}
+	must(t, os.WriteFile(target+".new", []byte("secret\n"), 0o600))
+	must(t, os.Rename(target+".new", target))
+	if data, err := Read(target, have); err == nil {
+		t.Errorf("Read = %q, want an error", data)
+	}
+}

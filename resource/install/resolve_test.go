@@ -51,8 +51,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Whatever links there are below a root, nothing leads out of it, and what comes
-// out has no link on its way.
+// Whatever links there are below a root, nothing leads out of it, and the result
+// has no link on its way.
 func FuzzResolve(f *testing.F) {
 	f.Add("a/b", "../..", "/etc", "a/b/c")
 	f.Add("/x/../..", "/", "..", "c/a")
@@ -81,7 +81,7 @@ func FuzzResolve(f *testing.F) {
 	})
 }
 
-// Nobody whom we do not trust can lead root elsewhere with a symbolic link.
+// Nobody untrusted can lead root elsewhere with a symbolic link.
 func TestPlantedLink(t *testing.T) {
 	needRoot(t, "own files of others")
 	dir := t.TempDir()
@@ -121,8 +121,8 @@ func TestPlantedLink(t *testing.T) {
 	wantNames(t, victim)
 }
 
-// Links, hard links and pipes that lie in wait under the names that we use are
-// neither followed nor written, and hold nobody up.
+// Links, hard links and pipes planted under the names that we use are neither
+// followed nor written, and block nobody.
 func TestPlantedNames(t *testing.T) {
 	plants := map[string]func(path, victim string) error{
 		"symbolic link": func(path, victim string) error { return os.Symlink(victim, path) },

@@ -103,21 +103,25 @@ func Compare(target string, have State, want Want) (bool, error) {
 	if !have.Exists || have.Size != int64(len(want.Data)) || len(MetadataChanges(have, want)) > 0 {
 		return true, nil
 	}
-	data, err := Read(target)
+	data, err := Read(target, have)
 	if err != nil {
 		return false, err
 	}
 	return !bytes.Equal(data, want.Data), nil
 }
 
-// Read returns the content of target.
-func Read(target string) (data []byte, err error) {
+// Read returns the content of target if it is still the file whose state is
+// have: another one may hold what fewer users may read.
+func Read(target string, have State) (data []byte, err error) {
 	err = inDirectory(target, func(d *directory, name string) error {
-		file, _, err := d.open(name, unix.O_RDONLY)
+		file, is, err := d.open(name, unix.O_RDONLY)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
+		if is.Dev != have.Dev || is.Ino != have.Ino {
+			return fmt.Errorf("%s was replaced in the meantime", target)
+		}
 		data, err = io.ReadAll(file)
 		return err
 	})
