@@ -13,18 +13,14 @@ func (u *unit) reloads() bool {
 	return u.reloadCmd != "" && !u.engine.options().SyncOnly && !u.engine.options().Noop
 }
 
-// reloadPending tells whether a file is in place and its reload is not done.
-func (u *unit) reloadPending() bool {
-	return slices.ContainsFunc(u.resources, func(r *resourceState) bool { return r.status.ReloadPending })
-}
-
 // mayReload tells whether a reload is pending and no file is half written.
 func (u *unit) mayReload() bool {
-	halfWritten := func(r *resourceState) bool { return r.status.ReloadPending && r.partial }
-	return u.reloads() && u.reloadPending() && !slices.ContainsFunc(u.resources, halfWritten)
+	pending := u.pendingReloads()
+	return u.reloads() && len(pending) > 0 && !slices.ContainsFunc(pending, func(r *resourceState) bool { return r.partial })
 }
 
-// pendingReloads returns the resources whose reload is pending.
+// pendingReloads returns the resources whose file is in place and whose reload is
+// not done.
 func (u *unit) pendingReloads() []*resourceState {
 	var pending []*resourceState
 	for _, r := range u.resources {

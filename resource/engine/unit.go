@@ -194,7 +194,7 @@ func (u *unit) turn(stop, kill context.Context) {
 	if installed {
 		aside(u.finishInstalls)
 	}
-	if !u.reloadPending() {
+	if len(u.pendingReloads()) == 0 {
 		u.changedAt = time.Time{}
 	}
 }
