@@ -260,7 +260,7 @@ func TestGRPCProxy(t *testing.T) {
 			<-watchDone
 		})
 	})
-	c := newClient(t, Config{Nodes: []string{addr}, Silence: 150 * time.Millisecond})
+	c := newClient(t, Config{Nodes: []string{addr}, Silence: 600 * time.Millisecond})
 	w := startWatch(t, c, 200*time.Millisecond, from("", batman)...)
 	w.value(batman, batman+"leader", "db1")
 	w.ready()
