@@ -275,6 +275,7 @@ func briefly(err error) string {
 	if i := strings.Index(text, "SQLSTATE "); i >= 0 && len(text) >= i+14 {
 		return text[i : i+14]
 	}
+	text, _, _ = strings.Cut(text, "\n")
 	if i := strings.LastIndex(text, ": "); i >= 0 {
 		text = text[i+2:]
 	}

@@ -55,7 +55,8 @@ func TestFailoverTable(t *testing.T) {
 	proctest.Need(t, "haproxy", "pgbouncer", "pgpool", "nginx", "socat")
 	proctest.NeedRoot(t, "run HAProxy with the sample, which gives root up by itself")
 	c := startPatroni(t, "batman")
-	c.configure(t, `{"ttl": 20, "loop_wait": 5, "retry_timeout": 5}`)
+	// A node that is added begins with a checkpoint, which must not be spread over minutes.
+	c.configure(t, `{"ttl": 20, "loop_wait": 5, "retry_timeout": 5, "postgresql": {"parameters": {"checkpoint_completion_target": 0}}}`)
 	setUp := fmt.Sprintf("host=127.0.0.1 port=%d user=postgres dbname=app", c.primary(t).PG)
 	for _, statement := range []string{"create table writes (n bigint primary key)", placeFunction} {
 		if _, err := query(t, setUp, statement); err != nil {
