@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"fmt"
+	"slices"
 
 	"pc4patroni/backends"
 )
@@ -19,6 +20,10 @@ func (w *watch) refuse(wr *watcher) {
 func (w *watch) deny(wr *watcher) backends.Update {
 	if wr.live {
 		w.st.send(cancelRequest(wr.id))
+	}
+	if i := slices.Index(w.asked, wr); i >= 0 {
+		// etcd is still creating the watcher: it is canceled once it exists.
+		w.asked[i] = &watcher{denied: true}
 	}
 	wr.denied, wr.live, wr.next = true, false, 0
 	if wr.revision > 0 {

@@ -27,12 +27,15 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 		if wr == nil {
 			return w.pong(ctx, resp)
 		}
-		if !resp.Canceled {
-			wr.id, wr.live = resp.WatchId, true
-			w.byID[wr.id] = wr
-			return nil
+		if resp.Canceled {
+			return w.canceled(wr, resp)
 		}
-		return w.canceled(wr, resp)
+		wr.id = resp.WatchId
+		w.byID[wr.id] = wr
+		if wr.live = !wr.denied; wr.denied {
+			w.st.send(cancelRequest(wr.id))
+		}
+		return nil
 	case resp.Canceled || resp.CompactRevision != 0:
 		wr := w.byID[resp.WatchId]
 		delete(w.byID, resp.WatchId)
@@ -46,6 +49,9 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 		if wr == nil {
 			return fmt.Errorf("watch etcd: changes for watcher %d, which was not created", resp.WatchId)
 		}
+		if !wr.live || wr.id != resp.WatchId {
+			return nil // its path was denied a moment ago
+		}
 		return w.events(wr, resp.Events)
 	}
 	return nil
@@ -55,6 +61,8 @@ func (w *watch) handle(ctx context.Context, resp *pb.WatchResponse) error {
 func (w *watch) canceled(wr *watcher, resp *pb.WatchResponse) error {
 	class := classifyReason(resp.CancelReason)
 	switch {
+	case wr.denied:
+		return nil
 	case class == compacted || resp.CompactRevision != 0:
 		wr.next = 0
 		if wr.revision > 0 {
@@ -75,9 +83,6 @@ func (w *watch) canceled(wr *watcher, resp *pb.WatchResponse) error {
 
 // events delivers one message of events. It holds whole revisions.
 func (w *watch) events(wr *watcher, events []*mvccpb.Event) error {
-	if !wr.live {
-		return nil // it was denied a moment ago
-	}
 	first, last := events[0].Kv.ModRevision, events[len(events)-1].Kv.ModRevision
 	if first < wr.next {
 		return fmt.Errorf("watch etcd: revision %d of %q came after revision %d", first, wr.path, wr.next-1)

@@ -36,6 +36,9 @@ type fake struct {
 	// deny has all watchers refused, and all reads after the first of them.
 	deny   bool
 	denied atomic.Bool
+	// late has the first watcher created only when a second one is asked for.
+	// Until then reads are denied; then both watchers get a change.
+	late bool
 }
 
 func (f *fake) header(cluster uint64, revision int64) *pb.ResponseHeader {
@@ -74,6 +77,22 @@ func (f *fake) Watch(rpc pb.Watch_WatchServer) error {
 			f.denied.Store(true)
 			if err := rpc.Send(&pb.WatchResponse{WatchId: -1, Created: true, Canceled: true, CancelReason: rpctypes.ErrGRPCPermissionDenied.Error(), Header: f.header(f.cluster.Load(), f.member.Load())}); err != nil {
 				return err
+			}
+			continue
+		}
+		if f.late {
+			if id++; id == 1 {
+				f.denied.Store(true)
+				continue
+			}
+			f.store.Store(11)
+			for _, resp := range []*pb.WatchResponse{
+				{WatchId: 0, Created: true}, {WatchId: 1, Created: true}, event(0, 11), event(1, 11),
+			} {
+				resp.Header = f.header(f.cluster.Load(), 11)
+				if err := rpc.Send(resp); err != nil {
+					return err
+				}
 			}
 			continue
 		}
@@ -181,6 +200,23 @@ func TestPermissionGoesAtTheLastMoment(t *testing.T) {
 	w := watchPaths(t, c, from(makeVersion(fakeCluster, 10), "/a/", "/b/", "/c/")...)
 	if len(w.denied) != 3 {
 		t.Errorf("denied: %v, want all three paths", w.denied)
+	}
+}
+
+// TestPermissionGoesBeforeTheWatcherIsCreated: etcd has not answered the request
+// for a watcher when a read is denied. Once reading is allowed again there must
+// be one watcher and not two, whose changes would come twice.
+func TestPermissionGoesBeforeTheWatcherIsCreated(t *testing.T) {
+	f := &fake{late: true}
+	c := startFake(t, f, time.Minute)
+	w := startWatch(t, c, 20*time.Millisecond, from(makeVersion(fakeCluster, 10), "/a/")...)
+	w.await("the denial", func() bool { return len(w.denied) == 1 })
+	f.denied.Store(false)
+	w.await("a resync after the change", func() bool {
+		return len(w.changes) > 0 && w.calls[len(w.calls)-1] != nil && w.resyncs[backends.ResyncInterval] > 3
+	})
+	if len(w.changes) != 1 {
+		t.Errorf("%d changes, want 1: %v", len(w.changes), w.changes)
 	}
 }
 
