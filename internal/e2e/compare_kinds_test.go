@@ -136,6 +136,8 @@ func (tl timeline) explain(i int, s sample, got answer, ours bool, d *difference
 		d.kind = newLeader
 	case ours && strings.HasPrefix(d.endpoint, "replica?lag=") && s.answers[d.member]["replica"].yes():
 		d.kind = replayLag
+	case !ours && strings.HasPrefix(d.endpoint, "replica?lag=") && !s.answers[d.member]["replica"].yes():
+		d.kind = late // it became a replica between the two questions of this sample
 	}
 	if d.kind != "" {
 		for j := i + 1; j < len(tl.routes) && d.lasted == 0; j++ {

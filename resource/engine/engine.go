@@ -87,8 +87,8 @@ func New(opts Options) *Engine {
 
 func (e *Engine) options() *Options { return e.opts.Load() }
 
-// Ready is closed after every resource of Run has been reconciled once, for
-// which every backend must have been read.
+// Ready is closed after every resource of Run has been reconciled once, its
+// reload included, for which every backend must have been read.
 func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // checkReady closes ready if every resource has been reconciled.

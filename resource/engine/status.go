@@ -154,9 +154,6 @@ func (r *resourceState) set(change func(*ResourceStatus)) {
 		s.Since = time.Now()
 	}
 	r.unit.mu.Unlock()
-	if r.reconciled && !r.settled.Swap(true) {
-		r.unit.engine.checkReady()
-	}
 }
 
 // state returns the resource's status. Only the unit's goroutine may call it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -196,6 +197,22 @@ func (u *unit) turn(stop, kill context.Context) {
 	}
 	if len(u.pendingReloads()) == 0 {
 		u.changedAt = time.Time{}
+	}
+	u.settle()
+}
+
+// settle tells the engine which resources have been reconciled once. A reload that
+// may run is part of it, whether it succeeds or not.
+func (u *unit) settle() {
+	if u.mayReload() && !slices.ContainsFunc(u.resources, func(r *resourceState) bool { return r.reloadErr != nil }) {
+		return
+	}
+	news := false
+	for _, r := range u.resources {
+		news = r.reconciled && !r.settled.Swap(true) || news
+	}
+	if news {
+		u.engine.checkReady()
 	}
 }
 
