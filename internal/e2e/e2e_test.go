@@ -26,8 +26,8 @@ func TestE2E(t *testing.T) {
 	t.Run("confd's templates", testConfdTemplates)
 	t.Run("big files in their order, 100 fresh hosts", testBigOrderOnce)
 	t.Run("big files in their order, 100 changes", testBigOrderDaemon)
-	t.Run("a slow disk and files in their order, 100 fresh hosts", testSlowOrderOnce)
-	t.Run("a slow disk and files in their order, 100 changes", testSlowOrderDaemon)
+	t.Run("a slow disk and files in their order, 25 fresh hosts", testSlowOrderOnce)
+	t.Run("a slow disk and files in their order, 25 changes", testSlowOrderDaemon)
 	t.Run("etcd with users", testEtcdUsers)
 	t.Run("etcd with TLS", testEtcdTLS)
 	t.Run("Patroni", func(t *testing.T) {

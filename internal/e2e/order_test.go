@@ -50,18 +50,18 @@ func slowDisk(t *testing.T) []string {
 		"-e", "trace=fsync", "-e", "inject=fsync:delay_enter=20000"}
 }
 
-// testBigOrderOnce runs 100 times on a fresh host: the check always finds the parts.
-func testBigOrderOnce(t *testing.T) { onceInOrder(t) }
+// testBigOrderOnce runs on fresh hosts: the check always finds the parts.
+func testBigOrderOnce(t *testing.T) { onceInOrder(t, 100) }
 
-func testSlowOrderOnce(t *testing.T) { onceInOrder(t, slowDisk(t)...) }
+func testSlowOrderOnce(t *testing.T) { onceInOrder(t, 25, slowDisk(t)...) }
 
-// onceInOrder runs the program, under another one if that is named.
-func onceInOrder(t *testing.T, under ...string) {
+// onceInOrder runs the program a number of times, under another one if that is named.
+func onceInOrder(t *testing.T, times int, under ...string) {
 	confdir, dest := bigOrder(t)
 	keys := proctest.Write(t, `{"/version": "7"}`, confdir, "keys.json")
 	config := proctest.Write(t, "", confdir, "pc4patroni.toml")
 	argv := append(under, proctest.Binary(t), "-config-file", config, "-onetime", "-confdir", confdir, "-file", keys)
-	for i := range 100 {
+	for i := range times {
 		got := proctest.Invoke(t, nil, argv...)
 		if got.Code != 0 {
 			t.Fatalf("run %d: exit status %d\n%s", i, got.Code, got.Stderr)
@@ -78,14 +78,15 @@ func onceInOrder(t *testing.T, under ...string) {
 	}
 }
 
-// testBigOrderDaemon changes the version 100 times: no reload sees files of two
+// testBigOrderDaemon changes the version again and again: no reload sees files of two
 // versions, the newest is always told, and no check fails.
-func testBigOrderDaemon(t *testing.T) { followInOrder(t) }
+func testBigOrderDaemon(t *testing.T) { followInOrder(t, 100) }
 
-func testSlowOrderDaemon(t *testing.T) { followInOrder(t, slowDisk(t)...) }
+func testSlowOrderDaemon(t *testing.T) { followInOrder(t, 25, slowDisk(t)...) }
 
-// followInOrder runs the daemon, under another program if that is named.
-func followInOrder(t *testing.T, under ...string) {
+// followInOrder runs the daemon for a number of changes, under another program if that is
+// named.
+func followInOrder(t *testing.T, changes int, under ...string) {
 	confdir, dest := bigOrder(t)
 	keys := filepath.Join(confdir, "keys.json")
 	put := func(version int) {
@@ -99,7 +100,7 @@ func followInOrder(t *testing.T, under ...string) {
 	argv := append(under, proctest.Binary(t), "-confdir", confdir, "-config-file", config, "-file", keys, "-interval", "1h")
 	run := proctest.Launch(t, filepath.Dir(confdir), "pc4patroni", proctest.Account{}, nil, argv...)
 	want := ""
-	for i := range 101 {
+	for i := range changes + 1 {
 		put(i)
 		want += toldOf(i) + "\n"
 		proctest.Eventually(t, time.Minute, fmt.Sprintf("the reload of version %d", i), func() error {
