@@ -156,6 +156,10 @@ func testPgpoolWeight(t *testing.T, c *cluster) {
 
 	render(strings.Replace(dump, other+`"`+leader.Name, other+`"`+replica.Name, 1))
 	p.told(t, 2, 4)
+	// Pgpool-II does not recover from a node 0 that is a replica, goes down and returns.
+	if first := fmt.Sprintf("backend_port0 = %d\n", replica.PG); !strings.Contains(proctest.Read(t, p.conf), first) {
+		t.Errorf("the new primary is not node 0:\n%s", proctest.Read(t, p.conf))
+	}
 }
 
 // client is a session that stays open.
