@@ -8,12 +8,16 @@ import (
 
 	"pc4patroni/internal/check"
 	"pc4patroni/internal/config"
+	"pc4patroni/internal/statuspage"
 	"pc4patroni/resource"
 )
 
 // check reads configuration, resource files and templates, and reports what is
 // wrong with them. It asks no etcd and changes no file.
 func (p *program) check(ctx context.Context) error {
+	if err := statuspage.CheckAccess(p.settings.WebConfigFile); err != nil {
+		return &configError{err}
+	}
 	named := config.NewBackends(p.settings)
 	set, err := resource.Load(p.resourceOptions(p.settings, named))
 	if err != nil {

@@ -33,6 +33,9 @@ type daemon struct {
 
 // daemon keeps the files in sync until stop is done, which is no error.
 func (p *program) daemon(stop, kill context.Context) error {
+	if err := statuspage.CheckAccess(p.settings.WebConfigFile); err != nil {
+		return &configError{err}
+	}
 	listener, err := statuspage.Listen(stop, p.settings.Listen)
 	if err != nil {
 		return &configError{err}
@@ -58,7 +61,7 @@ func (p *program) daemon(stop, kill context.Context) error {
 	}
 	opts := p.engineOptions(p.settings, d.open)
 	if listener != nil {
-		d.page = statuspage.New(p.settings.Listen, listener, p.log)
+		d.page = statuspage.New(p.settings.Listen, listener, p.settings.WebConfigFile, p.log)
 		opts.Observe = d.page.Observe
 	}
 	d.engine = engine.New(opts)

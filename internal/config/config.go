@@ -56,6 +56,7 @@ type Settings struct {
 	Watch           bool
 	ShutdownTimeout time.Duration
 	Listen          string
+	WebConfigFile   string
 
 	LogLevel  slog.Level
 	LogFormat string // "text" or "json"
@@ -102,17 +103,18 @@ func (s *Settings) ConfDirTyped() bool { return s.source("confdir") == fromFlag 
 func (s *Settings) KeepFixed(old *Settings) []string {
 	var changed []string
 	for name, differs := range map[string]bool{
-		"listen":     s.Listen != old.Listen,
-		"log-format": s.LogFormat != old.LogFormat,
-		"onetime":    s.Mode != old.Mode,
-		"noop":       s.Noop != old.Noop,
+		"listen":          s.Listen != old.Listen,
+		"web-config-file": s.WebConfigFile != old.WebConfigFile,
+		"log-format":      s.LogFormat != old.LogFormat,
+		"onetime":         s.Mode != old.Mode,
+		"noop":            s.Noop != old.Noop,
 	} {
 		if differs {
 			changed = append(changed, name)
 		}
 	}
 	slices.Sort(changed)
-	s.Listen, s.LogFormat, s.Mode, s.Noop = old.Listen, old.LogFormat, old.Mode, old.Noop
+	s.Listen, s.WebConfigFile, s.LogFormat, s.Mode, s.Noop = old.Listen, old.WebConfigFile, old.LogFormat, old.Mode, old.Noop
 	return changed
 }
 

@@ -178,6 +178,9 @@ var options = []option{
 	{name: "listen", group: groupDaemon, arg: "ADDRESS",
 		help: "serve metrics, health and status, e.g. 127.0.0.1:9547",
 		at:   func(s *Settings) any { return &s.Listen }, check: checkListen},
+	{name: "web-config-file", group: groupDaemon, arg: "FILE",
+		help: "TLS and basic auth for -listen, as Prometheus has it",
+		at:   func(s *Settings) any { return &s.WebConfigFile }},
 
 	{name: "log-level", group: groupLog, arg: "LEVEL", def: "info",
 		help: "debug, info, warn or error",

@@ -8,12 +8,15 @@ package statuspage
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"pc4patroni/resource/engine"
 )
@@ -46,6 +49,7 @@ var _ Engine = (*engine.Engine)(nil)
 type Server struct {
 	address  string // that was asked for
 	listener net.Listener
+	access   string // the file with TLS and basic auth, or empty
 	seen     *observer
 	log      *slog.Logger
 }
@@ -59,9 +63,20 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, "tcp", address)
 }
 
-// New returns a server for requests to l, which listens on address.
-func New(address string, l net.Listener, log *slog.Logger) *Server {
-	return &Server{address, l, newObserver(isLoopback(l.Addr())), log}
+// CheckAccess tells whether a file with TLS and basic auth can be used: a web
+// configuration as Prometheus and its exporters have it. "" is none.
+func CheckAccess(file string) error {
+	if err := toolkit.Validate(file); err != nil {
+		return fmt.Errorf("web-config-file %s: %w", file, err)
+	}
+	return nil
+}
+
+// New returns a server for requests to l, which listens on address. access is
+// the file with TLS and basic auth, or "" for none; it is read again for each
+// request.
+func New(address string, l net.Listener, access string, log *slog.Logger) *Server {
+	return &Server{address, l, access, newObserver(isLoopback(l.Addr())), log}
 }
 
 // Observe counts an event. It may be called by several goroutines.
@@ -90,7 +105,7 @@ func (s *Server) serve(ctx context.Context, handler http.Handler) {
 		MaxHeaderBytes:    headerBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnState:         open.changed,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelError), // of panics
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), // of panics, and of clients without TLS
 	}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -101,8 +116,14 @@ func (s *Server) serve(ctx context.Context, handler http.Handler) {
 			_ = server.Close() // nobody is left to tell
 		}
 	})
-	s.log.Info("listening", "address", s.listener.Addr().String())
-	if err := server.Serve(s.listener); stop() {
+	serve := func() error {
+		return toolkit.Serve(s.listener, server, &toolkit.FlagConfig{WebConfigFile: &s.access}, s.log)
+	}
+	if s.access == "" {
+		s.log.Info("listening", "address", s.listener.Addr().String())
+		serve = func() error { return server.Serve(s.listener) }
+	}
+	if err := serve(); stop() {
 		// The files matter more than who looks at them: the daemon goes on.
 		s.log.Error("status page stopped", "err", err)
 		return

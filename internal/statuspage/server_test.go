@@ -246,7 +246,7 @@ func TestServeEnds(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		New("", l, quiet).serve(ctx, newHandler(m, "", l.Addr()))
+		New("", l, "", quiet).serve(ctx, newHandler(m, "", l.Addr()))
 	}()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
@@ -313,7 +313,7 @@ func serve(t *testing.T, seen Engine) string {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var served sync.WaitGroup
-	served.Go(func() { New("127.0.0.1:0", l, quiet).Serve(ctx, seen) })
+	served.Go(func() { New("127.0.0.1:0", l, "", quiet).Serve(ctx, seen) })
 	t.Cleanup(func() {
 		cancel()
 		served.Wait()
@@ -377,7 +377,7 @@ func TestPanicIsLogged(t *testing.T) {
 	var log strings.Builder
 	ctx, cancel := context.WithCancel(t.Context())
 	var served sync.WaitGroup
-	server := New("127.0.0.1:0", l, slog.New(slog.NewTextHandler(&log, nil)))
+	server := New("127.0.0.1:0", l, "", slog.New(slog.NewTextHandler(&log, nil)))
 	served.Go(func() { server.Serve(ctx, &toldEngine{stuck: func(time.Time) []string { panic("oops") }}) })
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	if got, err := client.Get("http://" + l.Addr().String() + "/healthz"); err == nil {

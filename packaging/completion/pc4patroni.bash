@@ -8,7 +8,7 @@ _pc4patroni() {
         flag=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     case ${flag/#--/-} in
-        -dump|-config-file|-file|-password-file|-client-cert|-client-key|-client-ca-keys)
+        -dump|-config-file|-file|-password-file|-client-cert|-client-key|-client-ca-keys|-web-config-file)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$cur")
             return ;;
@@ -22,7 +22,7 @@ _pc4patroni() {
         -scheme) words="http https" ;;
         -log-level) words="debug info warn error" ;;
         -log-format) words="text json" ;;
-        *) cur=${cur/#--/-} words="-onetime -noop -exit-code -check -show -o -dump -sample -version -confdir -config-file -prefix -sync-only -destdir -keep-stage-file -wait -backend -node -srv-domain -srv-record -scheme -file -dial-timeout -request-timeout -username -password -password-file -basic-auth -client-cert -client-key -client-ca-keys -client-insecure -interval -watch -shutdown-timeout -listen -log-level -log-format -help" ;;
+        *) cur=${cur/#--/-} words="-onetime -noop -exit-code -check -show -o -dump -sample -version -confdir -config-file -prefix -sync-only -destdir -keep-stage-file -wait -backend -node -srv-domain -srv-record -scheme -file -dial-timeout -request-timeout -username -password -password-file -basic-auth -client-cert -client-key -client-ca-keys -client-insecure -interval -watch -shutdown-timeout -listen -web-config-file -log-level -log-format -help" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 } && complete -F _pc4patroni pc4patroni

@@ -37,6 +37,7 @@ complete -c pc4patroni -o interval -x -d 'time between full checks of keys and f
 complete -c pc4patroni -o watch -d 'follow changes; -watch=false: read once per interval'
 complete -c pc4patroni -o shutdown-timeout -x -d 'how long running commands may take after SIGTERM'
 complete -c pc4patroni -o listen -x -d 'serve metrics, health and status, e.g. 127.0.0.1:9547'
+complete -c pc4patroni -o web-config-file -r -F -d 'TLS and basic auth for -listen, as Prometheus has it'
 complete -c pc4patroni -o log-level -x -a 'debug info warn error' -d 'debug, info, warn or error'
 complete -c pc4patroni -o log-format -x -a 'text json' -d 'text or json'
 complete -c pc4patroni -o help -d 'print the flags'
