@@ -33,10 +33,7 @@ type daemon struct {
 
 // daemon keeps the files in sync until stop is done, which is no error.
 func (p *program) daemon(stop, kill context.Context) error {
-	if err := statuspage.CheckAccess(p.settings.WebConfigFile); err != nil {
-		return &configError{err}
-	}
-	listener, err := statuspage.Listen(stop, p.settings.Listen)
+	listener, err := statuspage.Listen(stop, p.settings.Listen, p.settings.WebConfigFile)
 	if err != nil {
 		return &configError{err}
 	}

@@ -40,7 +40,7 @@ basic_auth_users: {prometheus: $2a$04$51fpg7V9Kte4ggpeaScEJuH7NqEv7IB9.32JhZmetL
 		t.Fatal(err)
 	}
 
-	l, err := Listen(t.Context(), "127.0.0.1:0")
+	l, err := Listen(t.Context(), "127.0.0.1:0", "")
 	if err != nil {
 		t.Fatal(err)
 	}

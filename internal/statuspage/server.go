@@ -54,11 +54,12 @@ type Server struct {
 	log      *slog.Logger
 }
 
-// Listen opens the address; for an empty one it returns nil. Callers do it
-// before anything else, because a taken port is a mistake of the configuration.
-func Listen(ctx context.Context, address string) (net.Listener, error) {
-	if address == "" {
-		return nil, nil
+// Listen opens the address, for which access can be used; for an empty one it
+// returns nil. Callers do it before anything else, because a taken port is a
+// mistake of the configuration.
+func Listen(ctx context.Context, address, access string) (net.Listener, error) {
+	if err := CheckAccess(access); err != nil || address == "" {
+		return nil, err
 	}
 	return new(net.ListenConfig).Listen(ctx, "tcp", address)
 }
@@ -105,7 +106,7 @@ func (s *Server) serve(ctx context.Context, handler http.Handler) {
 		MaxHeaderBytes:    headerBytes,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnState:         open.changed,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn), // of panics, and of clients without TLS
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelError), // of panics, and of clients without TLS
 	}
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

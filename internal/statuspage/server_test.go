@@ -281,18 +281,18 @@ func TestListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	_, err = Listen(t.Context(), taken.Addr().String())
+	_, err = Listen(t.Context(), taken.Addr().String(), "")
 	if err == nil || err.Error() != "listen tcp "+taken.Addr().String()+": bind: address already in use" {
 		t.Errorf("a taken port gives %v", err)
 	}
-	if l, err := Listen(t.Context(), ""); l != nil || err != nil {
+	if l, err := Listen(t.Context(), "", ""); l != nil || err != nil {
 		t.Errorf("without -listen: %v, %v", l, err)
 	}
 	for _, c := range []struct {
 		address string
 		want    bool
 	}{{"127.0.0.1:0", true}, {"127.0.0.2:0", true}, {"localhost:0", true}, {":0", false}, {"0.0.0.0:0", false}} {
-		l, err := Listen(t.Context(), c.address)
+		l, err := Listen(t.Context(), c.address, "")
 		if err != nil {
 			t.Errorf("%s: %v", c.address, err)
 			continue
@@ -307,7 +307,7 @@ func TestListen(t *testing.T) {
 // serve starts a server for the engine and returns its address.
 func serve(t *testing.T, seen Engine) string {
 	t.Helper()
-	l, err := Listen(t.Context(), "127.0.0.1:0")
+	l, err := Listen(t.Context(), "127.0.0.1:0", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestDefaultChecks(t *testing.T) {
 
 // TestPanicIsLogged: a mistake of ours in a handler is an error in the log.
 func TestPanicIsLogged(t *testing.T) {
-	l, err := Listen(t.Context(), "127.0.0.1:0")
+	l, err := Listen(t.Context(), "127.0.0.1:0", "")
 	if err != nil {
 		t.Fatal(err)
 	}
