@@ -57,6 +57,12 @@ func to(port int, database string) func(context.Context) (asker, error) {
 	}
 }
 
+// toWritable dials one port and goes away again from a server that takes no writes. A
+// session through a proxy that cuts none would stay there.
+func toWritable(port int, database string) func(context.Context) (asker, error) {
+	return to(port, database+" target_session_attrs=read-write")
+}
+
 func (l *lanes) add(name, log string, writes, reads func(context.Context) (asker, error)) {
 	l.all = append(l.all, &lane{name: name, log: log, writes: l.caller(true, writes), reads: l.caller(false, reads)})
 }
@@ -109,7 +115,11 @@ func (l *lanes) addRuntimeHAProxy(reload bool) {
 	}
 	log := l.daemon(dir, h.cfg)
 	h.start(l.t)
-	l.add(title, log, to(h.primary, "app"), to(h.replicas, "app"))
+	writes := to
+	if reload {
+		writes = toWritable
+	}
+	l.add(title, log, writes(h.primary, "app"), to(h.replicas, "app"))
 }
 
 // confdHAProxy has the settings of the template for confd that comes with Patroni, and
@@ -228,7 +238,7 @@ func (l *lanes) addNginx() {
 	conf := proctest.Write(l.t, fmt.Sprintf("daemon off;\npid %s;\nerror_log stderr;\ninclude /etc/nginx/modules-enabled/*.conf;\nevents {}\nstream { include %s; }\n", pid, dest), dir, "nginx.conf")
 	log := l.daemon(dir, dest)
 	proctest.Launch(l.t, dir, "nginx", proctest.Account{}, nil, "nginx", "-c", conf, "-e", "stderr").AwaitPort(l.t, writes)
-	l.add("nginx", log, to(writes, "app"), to(reads, "app"))
+	l.add("nginx", log, toWritable(writes, "app"), to(reads, "app"))
 }
 
 func (l *lanes) addLibpq() {

@@ -1,10 +1,13 @@
 package report
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"text/template"
 
 	"pc4patroni/resource/engine"
 )
@@ -84,8 +87,13 @@ func trouble(r *engine.ResourceStatus) string {
 	if r.Err == nil {
 		return words
 	}
+	err := r.Err
+	if exec, ok := errors.AsType[template.ExecError](err); ok && r.State == engine.Held {
+		// What the cluster lacks says it; where the template asks for it is in the log.
+		err = cmp.Or(errors.Unwrap(exec.Err), err)
+	}
 	// One mistake will do; the page and the log have them all.
-	first, _, _ := strings.Cut(r.Err.Error(), "\n")
+	first, _, _ := strings.Cut(err.Error(), "\n")
 	return words + ": " + OneLine(first)
 }
 

@@ -3,8 +3,10 @@ package report
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"text/template"
 	"time"
 	"unicode/utf8"
 
@@ -34,6 +36,8 @@ func TestSummary(t *testing.T) {
 		{"all", engine.Status{Resources: []engine.ResourceStatus{result("a", engine.InSync, nil), result("b", engine.Changed, nil)}}, "2 resources in sync"},
 		{"held", engine.Status{Resources: []engine.ResourceStatus{result("a", engine.InSync, nil), result("pgbouncer", engine.Held, errors.New("no primary"))}},
 			"1 of 2 resources in sync; pgbouncer held: no primary"},
+		{"held, as a template says it", engine.Status{Resources: []engine.ResourceStatus{result("pgbouncer", engine.Held, heldTemplate())}},
+			"0 of 1 resource in sync; pgbouncer held: no primary in /service/batman"},
 		{"reload owed", engine.Status{Resources: []engine.ResourceStatus{owing}}, "0 of 1 resource in sync; haproxy reload pending"},
 		{"reload failed", engine.Status{Resources: []engine.ResourceStatus{failed}}, "0 of 1 resource in sync; haproxy failed: reload failed: exit status 1"},
 		{"broken", engine.Status{Resources: []engine.ResourceStatus{broken("b", "b.toml: line 3: bad")}},
@@ -77,4 +81,11 @@ func TestSummaryFit(t *testing.T) {
 	if len(got) > 4096-100 || !utf8.ValidString(got) || !strings.HasSuffix(got, "...") {
 		t.Errorf("%d bytes, valid UTF-8: %v, end: %q", len(got), utf8.ValidString(got), got[max(0, len(got)-10):])
 	}
+}
+
+// heldTemplate is the error of a template whose cluster lacks something.
+func heldTemplate() error {
+	primary := func() (string, error) { return "", errors.New("no primary in /service/batman") }
+	parsed := template.Must(template.New("p.tmpl").Funcs(template.FuncMap{"primary": primary}).Parse("{{primary}}"))
+	return fmt.Errorf("p.tmpl: line 1: %w", parsed.Execute(io.Discard, nil))
 }
