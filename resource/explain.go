@@ -45,6 +45,8 @@ func explain(dir string, err error, functions map[string]any) error {
 		} else {
 			why = fmt.Sprintf("at %s: %s", m[1], why)
 		}
+	} else if strings.HasPrefix(why, "bad character") {
+		why += ": is a }} missing before it?"
 	} else if m := undefinedName.FindStringSubmatch(why); m != nil {
 		if reason, known := funcs.LeftOut(m[1]); known {
 			why += ": " + reason

@@ -55,7 +55,7 @@ const maxNeighbours = 10
 func (p *program) neighbours(ctx context.Context, open func(name string) (backends.Backend, error), backend, prefix string) string {
 	parent := path.Dir(path.Clean(prefix))
 	if parent == "/" {
-		return "" // the whole store may be large
+		parent = "/service" // Patroni's namespace, which was left out most likely
 	}
 	b, err := open(backend)
 	if err != nil {

@@ -57,7 +57,7 @@ func (p *program) toRead(named *config.Backends) (*resource.Set, []reading, erro
 }
 
 // errNoneUsable is for a folder of broken resources.
-var errNoneUsable = &configError{errors.New("no resource can be used; name the keys with -prefix")}
+var errNoneUsable = &configError{errors.New("no resource can be used: -check says why; with -prefix the clusters are shown all the same")}
 
 // readAll reads from all backends at once, for as long as -wait says. An error
 // of one backend stands in its reading, unless it means that the configuration

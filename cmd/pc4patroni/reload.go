@@ -20,7 +20,13 @@ func (d *daemon) reload(ctx context.Context) {
 	case err != nil:
 		d.log.Error("new configuration rejected, the old one stays in use", "err", err)
 	default:
-		d.log.Info("configuration reloaded", "resources", len(set.Resources), "broken", len(set.Broken))
+		inUse := 0
+		for _, r := range d.engine.Status().Resources {
+			if r.Dest != "" { // also one that is broken now, as it was before
+				inUse++
+			}
+		}
+		d.log.Info("configuration reloaded", "in_use", inUse, "broken", len(set.Broken))
 	}
 }
 

@@ -65,7 +65,7 @@ func (p *program) verdict(ctx context.Context, open func(name string) (backends.
 		if r.Dest != "" {
 			usable++
 		}
-		if r.Standing.Level > report.OK && r.State != engine.Pending.String() && r.State != engine.Waiting.String() {
+		if r.ReloadOwed || r.Standing.Level > report.OK && r.State != engine.Pending.String() && r.State != engine.Waiting.String() {
 			troubled++
 		}
 	}

@@ -430,6 +430,7 @@ func TestConfigFileErrors(t *testing.T) {
 			`line 8: key "exit_code" does not belong in a file: use -exit-code on the command line`,
 		}},
 		{"below [confd]", "[confd]\nprefix = \"/a\"\nnods = \"b:1\"\n", []string{`line 3: unknown key "nods" (did you mean "node"?)`}},
+		{"another name of a key, misspelt", "ndoes = [\"b:1\"]\n", []string{`line 1: unknown key "ndoes" (did you mean "nodes"?)`}},
 		{"syntax", "prefix = /service\n", []string{`line 1: the value of "prefix" is not TOML (text needs quotes)`}},
 		{"password without quotes", "password = hunter2\n", []string{`line 1: the value of "password" is not TOML (text needs quotes)`}},
 		{"password of a wrong type", "password = 12345\n", []string{`line 1: key "password" must be a string, in quotes`}},

@@ -148,8 +148,11 @@ func optionByKey(key string) *option {
 func hintKey(key string, allowed func(*option) bool) string {
 	return nearest.Hint(underscores(strings.ToLower(key)), func(yield func(string) bool) {
 		for i := range options {
-			if o := &options[i]; allowed(o) && !yield(underscores(o.name)) {
-				return
+			o := &options[i]
+			for _, name := range append([]string{o.name}, o.keys...) {
+				if allowed(o) && !yield(underscores(name)) {
+					return
+				}
 			}
 		}
 	})

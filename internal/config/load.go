@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -70,6 +72,7 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 		return nil, nil, err
 	}
 	warnings = append(warnings, more...)
+	warnings = append(warnings, inv.unreadFile(named)...)
 	if inv.CalledConfd() && !line.subcommand {
 		warnings = append(warnings, s.precedenceWarnings(line.assigned)...)
 	}
@@ -97,6 +100,19 @@ func (inv Invocation) defaults() *Settings {
 		}
 	}
 	return s
+}
+
+// unreadFile warns of a configuration file in a -confdir that is not read, because
+// another flag names it.
+func (inv Invocation) unreadFile(named *Settings) []string {
+	path := filepath.Join(named.ConfDir, filepath.Base(named.ConfigFile))
+	if named.source("config-file") > fromDefault || filepath.Clean(named.ConfDir) == inv.DefaultConfDir() {
+		return nil
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s is not read: name it with -config-file", path)}
 }
 
 // DefaultConfDir is where the configuration is read without -confdir.

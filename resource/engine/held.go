@@ -40,7 +40,7 @@ func (r *resourceState) requireKeys() error {
 	if r.AllowEmpty || r.IsStatic() {
 		return nil
 	}
-	err := fmt.Errorf("%w %s: check the prefix; the file stays as it is unless allow_empty = true", ErrNoKeys, strings.Join(r.Keys, ", "))
+	err := fmt.Errorf("%w %s: is the prefix right? (for a cluster that may be empty: allow_empty = true)", ErrNoKeys, strings.Join(r.Keys, ", "))
 	if r.seenKeys {
 		return &heldError{err}
 	}

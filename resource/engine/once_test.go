@@ -105,7 +105,7 @@ func TestOnceBadResourcesDoNotStopTheOthers(t *testing.T) {
 		"DIR/conf.d/typo.toml: line 6: unknown key \"mdoe\" (did you mean \"mode\"?)")
 	s.wantState(results, "twin1", Failed, `DIR/conf.d/twin1.toml: line 4: dest "DIR/out/twin" is also the dest of DIR/conf.d/twin2.toml: a file can belong to only one resource`)
 	s.wantState(results, "twin2", Failed, `DIR/conf.d/twin2.toml: line 4: dest "DIR/out/twin" is also the dest of DIR/conf.d/twin1.toml: a file can belong to only one resource`)
-	s.wantState(results, "empty", Failed, "no key at or below /nothing/: check the prefix; the file stays as it is unless allow_empty = true")
+	s.wantState(results, "empty", Failed, "no key at or below /nothing/: is the prefix right? (for a cluster that may be empty: allow_empty = true)")
 	if got := results["toml"]; got.State != Failed || !strings.Contains(got.Err.Error(), "toml.toml: line 2:") {
 		t.Errorf("toml is %v: %v", got.State, got.Err)
 	}

@@ -92,14 +92,14 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 	if err != nil {
 		wait := u.reloadBackoff.next(firstRetry, maxRetry)
 		u.reloadAt = time.Now().Add(wait)
-		attrs := []any{"resources", u.names(), "err", err}
+		attrs := []any{"resources", u.names(), "cmd", firstLine(u.reloadCmd), "err", err}
 		if output := outputOf(err); output != "" {
 			attrs = append(attrs, "output", output)
 		}
 		if u.daemon {
 			attrs = append(attrs, "retry_in", wait.Round(time.Millisecond))
 		} else {
-			attrs = append(attrs, "retry_in", "the next run")
+			attrs = append(attrs, "retry", "at the next run")
 		}
 		u.log.Error("reload failed", attrs...)
 		for _, r := range pending {
