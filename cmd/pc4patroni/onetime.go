@@ -122,10 +122,7 @@ func (p *program) printChanges(results []engine.ResourceStatus) error {
 		}
 	}
 	for _, command := range reloads {
-		if first, rest, _ := strings.Cut(strings.TrimSpace(command), "\n"); rest != "" {
-			command = first + " ..." // a script, which is in the resource file
-		}
-		p.log.Info("would reload", "cmd", command)
+		p.log.Info("would reload", "cmd", engine.FirstLine(command))
 	}
 	p.log.Info("nothing was changed", "would_change", changes, "would_reload", len(reloads), "in_sync", inSync)
 	return nil

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -172,55 +171,6 @@ func Read(t testing.TB, elem ...string) string {
 		t.Fatal(err)
 	}
 	return string(content)
-}
-
-var ports struct {
-	sync.Mutex
-	given map[int]bool
-}
-
-// freePort returns a port of 127.0.0.1 that nobody listens on, and never the same one
-// twice. It lies below those that the system gives to outgoing connections, one of
-// which could otherwise take the port before its server does.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	if ports.given == nil {
-		ports.given = make(map[int]bool)
-	}
-	for range 1000 {
-		port := 12000 + rand.IntN(20000)
-		if ports.given[port] {
-			continue
-		}
-		l, err := net.Listen("tcp", Loopback(port))
-		if err != nil {
-			continue
-		}
-		l.Close()
-		ports.given[port] = true
-		return port
-	}
-	t.Fatal("no free port in 1000 tries")
-	return 0
-}
-
-// freePair returns a free port whose successor is free as well.
-func FreePair(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := FreePort(t)
-		if l, err := net.Listen("tcp", Loopback(port+1)); err == nil {
-			l.Close()
-			ports.Lock()
-			ports.given[port+1] = true
-			ports.Unlock()
-			return port
-		}
-	}
-	t.Fatal("no two free ports side by side in 100 tries")
-	return 0
 }
 
 // loopback is the address of a port on 127.0.0.1.

@@ -167,9 +167,9 @@ func endGroup(pgid int, grace time.Duration) {
 	_ = syscall.Kill(-pgid, syscall.SIGKILL) // gone meanwhile is as good
 }
 
-// firstLine returns the first line of a command, for the log: the others are in
+// FirstLine returns the first line of a command, for the log: the others are in
 // the resource file.
-func firstLine(command string) string {
+func FirstLine(command string) string {
 	first, rest, _ := strings.Cut(strings.TrimSpace(command), "\n")
 	if rest != "" {
 		first += " ..."

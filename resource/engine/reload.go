@@ -92,7 +92,7 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 	if err != nil {
 		wait := u.reloadBackoff.next(firstRetry, maxRetry)
 		u.reloadAt = time.Now().Add(wait)
-		attrs := []any{"resources", u.names(), "cmd", firstLine(u.reloadCmd), "err", err}
+		attrs := []any{"resources", u.names(), "cmd", FirstLine(u.reloadCmd), "err", err}
 		if output := outputOf(err); output != "" {
 			attrs = append(attrs, "output", output)
 		}

@@ -25,6 +25,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+
+	"pc4patroni/internal/proctest"
 )
 
 // RootPassword is the password of the user root on a server started WithAuth.
@@ -106,11 +108,11 @@ func newServer(t testing.TB, name string, opts []Option) *Server {
 	for _, opt := range opts {
 		opt(&s.set)
 	}
-	s.client = url.URL{Scheme: "http", Host: s.freeAddr()}
+	s.client = url.URL{Scheme: "http", Host: proctest.Loopback(proctest.FreePort(s.t))}
 	if s.set.authority != nil {
 		s.client.Scheme = "https"
 	}
-	s.peer = url.URL{Scheme: "http", Host: s.freeAddr()}
+	s.peer = url.URL{Scheme: "http", Host: proctest.Loopback(proctest.FreePort(s.t))}
 	return s
 }
 
