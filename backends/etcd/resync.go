@@ -3,6 +3,8 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 
@@ -18,12 +20,29 @@ import (
 // handled in a moment, between two events.
 const resyncRanges = 64
 
-// resync queues a full read of every range, including those that were denied.
+// resync queues a full read of the next ranges in turn, including those that were
+// denied.
 func (w *watch) resync() {
-	for _, wr := range w.watchers {
+	for range min(resyncRanges, len(w.watchers)) {
+		wr := w.watchers[w.nextFull]
+		w.nextFull = (w.nextFull + 1) % len(w.watchers)
 		wr.full = true
 		w.enqueue(wr)
 	}
+}
+
+// untilResync is the time between two calls of resync, with which each range is
+// read once in interval: many ranges not in the same moment, which a change would
+// have to wait for. It is up to a tenth shorter, at random, so that hosts that start
+// together do not read together.
+func (w *watch) untilResync(interval time.Duration) time.Duration {
+	if interval <= 0 {
+		return 1<<63 - 1
+	}
+	if n := len(w.watchers); n > resyncRanges {
+		interval = interval / time.Duration(n) * resyncRanges
+	}
+	return interval - rand.N(interval/10+1)
 }
 
 func (w *watch) enqueue(wr *watcher) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -64,8 +63,9 @@ type watch struct {
 	renewed bool       // this stream took the place of one with a stale token
 
 	// Reads beside the watch (resync.go).
-	queue   []*watcher
-	reading bool
+	queue    []*watcher
+	reading  bool
+	nextFull int // index of the watcher whose range is read in full next
 
 	// Liveness (liveness.go).
 	pings    pinger
@@ -115,7 +115,7 @@ func (w *watch) run(ctx context.Context, paths []backends.WatchPath, resync time
 	}
 	w.pings.start(w.c.cfg.Silence)
 	defer w.pings.ticker.Stop()
-	due := time.NewTimer(spread(resync))
+	due := time.NewTimer(w.untilResync(resync))
 	defer due.Stop()
 	for {
 		if err := w.open(ctx); err != nil {
@@ -127,15 +127,6 @@ func (w *watch) run(ctx context.Context, paths []backends.WatchPath, resync time
 			return err
 		}
 	}
-}
-
-// spread shortens a resync interval by up to a tenth, at random, so that hosts
-// that start together do not read together.
-func spread(resync time.Duration) time.Duration {
-	if resync <= 0 {
-		return 1<<63 - 1
-	}
-	return resync - rand.N(resync/10+1)
 }
 
 // open opens a stream and asks for the watchers that can start.
@@ -182,7 +173,7 @@ func (w *watch) follow(ctx context.Context, due *time.Timer, resync time.Duratio
 			err = w.tick(ctx, now)
 		case <-due.C:
 			w.resync()
-			due.Reset(spread(resync))
+			due.Reset(w.untilResync(resync))
 		case <-ctx.Done():
 			err = over(ctx)
 		}

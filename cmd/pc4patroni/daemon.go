@@ -48,7 +48,7 @@ func (p *program) daemon(stop, kill context.Context) error {
 	d := &daemon{program: p}
 	named := config.NewBackends(p.settings)
 	d.backends.Store(named)
-	d.disk.read(digestConfig(p.settings), true)
+	d.disk.read(p.settings.ContentDigest(), true)
 	set, err := resource.Load(p.resourceOptions(p.settings, named))
 	if err != nil {
 		return &configError{err}

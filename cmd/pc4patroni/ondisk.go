@@ -2,13 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
-	"hash"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 
 	"pc4patroni/internal/config"
@@ -18,55 +11,20 @@ import (
 // onDisk compares the configuration on disk with the one that runs. All but
 // newer belongs to the goroutine that reloads the configuration.
 type onDisk struct {
-	loaded, seen digest      // of what runs, and of what was dealt with last
-	newer        atomic.Bool // what is on disk is not what runs
-}
-
-// digest is of all files of a configuration.
-type digest [sha256.Size]byte
-
-// digestConfig returns the digest of the configuration file, the resource files
-// and the templates. Contents count and times do not: a file may be touched.
-func digestConfig(s *config.Settings) (sum digest) {
-	h := sha256.New()
-	addFile(h, s.ConfigFile)
-	addFolder(h, filepath.Join(s.ConfDir, "conf.d"))
-	addFolder(h, filepath.Join(s.ConfDir, "templates"))
-	h.Sum(sum[:0])
-	return sum
-}
-
-// addFolder adds what is below a folder, without what an editor leaves there.
-func addFolder(h hash.Hash, dir string) {
-	dir += "/" // the folder may be a link
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return nil // what cannot be read is as if it were not there
-		case path != dir && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-		case !entry.IsDir() && !strings.HasSuffix(entry.Name(), "~"):
-			addFile(h, path)
-		}
-		return nil
-	})
-}
-
-func addFile(h hash.Hash, path string) {
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return // reading a pipe would wait
-	}
-	if data, err := os.ReadFile(path); err == nil {
-		fmt.Fprintf(h, "%q %x ", path, sha256.Sum256(data))
-	}
+	loaded, seen config.Digest // of the contents that run, and of those dealt with last
+	stat         config.Digest // when they were looked at last
+	newer        atomic.Bool   // what is on disk is not what runs
 }
 
 // compare looks whether the configuration on disk has changed. By the name
 // confd it is read, as confd would; else a warning says that it is not, once.
 func (d *daemon) compare(ctx context.Context) {
-	now := digestConfig(d.settings)
+	stat := d.settings.StatDigest()
+	if stat == d.disk.stat {
+		return // a thousand files are not read again for nothing
+	}
+	d.disk.stat = stat
+	now := d.settings.ContentDigest()
 	d.disk.newer.Store(now != d.disk.loaded)
 	if now == d.disk.seen {
 		return
@@ -84,7 +42,7 @@ func (d *daemon) compare(ctx context.Context) {
 
 // read remembers what was on disk when a configuration was read, and whether
 // that runs now.
-func (o *onDisk) read(sum digest, runs bool) {
+func (o *onDisk) read(sum config.Digest, runs bool) {
 	o.seen = sum
 	if runs {
 		o.loaded = sum

@@ -253,6 +253,11 @@ func aside(job func()) {
 	<-done
 }
 
+// verifySlots is how many moments of an interval the comparisons with the disk share:
+// a thousand units at once would delay a change, and one by one they wake the
+// processor a thousand times.
+const verifySlots = 50
+
 // job is what there is to do for a resource.
 type job struct {
 	*resourceState
@@ -266,14 +271,17 @@ type job struct {
 func (u *unit) take(now time.Time) []job {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	verify := u.verify || !u.verifyAt.IsZero() && !now.Before(u.verifyAt)
-	u.verify = false
-	if interval := u.engine.options().Interval; verify && u.daemon {
-		u.verifyAt = now.Add(interval)
-	} else if u.daemon && u.verifyAt.IsZero() && interval > 0 {
-		// The files of many units are not compared in the same moment.
-		u.verifyAt = now.Add(interval/2 + rand.N(interval/2+1))
+	due := !u.verifyAt.IsZero() && !now.Before(u.verifyAt)
+	verify := u.verify || due
+	if interval := u.engine.options().Interval; u.daemon && interval > 0 {
+		switch {
+		case due:
+			u.verifyAt = now.Add(interval).Truncate(interval / verifySlots)
+		case u.verify || u.verifyAt.IsZero():
+			u.verifyAt = now.Add(interval/2 + rand.N(interval/2+1)).Truncate(interval / verifySlots)
+		}
 	}
+	u.verify = false
 	var jobs []job
 	for _, r := range u.resources {
 		again := !r.retryAt.IsZero() && !now.Before(r.retryAt)
