@@ -148,3 +148,20 @@ func TestOrderSlowChecksDoNotAddUp(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Changes that keep coming do not put a reload off for longer than one change may.
+func TestReloadIsNotPutOffByFurtherChanges(t *testing.T) {
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,
+		"conf.d/a.toml", plainResource+`reload_cmd = "echo >>OUTreloads"`,
+		"conf.d/b.toml", strings.ReplaceAll(plainResource, "OUTa.conf", "OUTb.conf")+"check_cmd = \"sleep 0.2\"\nreload_cmd = \"true\"")
+	d := s.start()
+	d.ready()
+	before := s.read("reloads")
+	for i, began := 0, time.Now(); s.read("reloads") == before; i++ {
+		if took := time.Since(began); took > 5*patience {
+			t.Fatalf("no reload for %v, while the host changes ten times a second", took)
+		}
+		s.backend.put("/app/host", fmt.Sprint(i))
+		time.Sleep(100 * time.Millisecond)
+	}
+}

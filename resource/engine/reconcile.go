@@ -76,6 +76,9 @@ func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
 		r.succeeded(installed, change)
 	}
 	if installed && j.place != nil {
+		if len(u.reloadAfter) == 0 {
+			u.reloadBy = time.Now().Add(2 * patience)
+		}
 		u.reloadAfter = append(u.reloadAfter, j.place.order)
 	}
 	return installed
@@ -96,7 +99,7 @@ func (r *resourceState) apply(stop, kill context.Context, j job, failedHash [sha
 		return false, nil, err
 	}
 	hash := sha256.Sum256(want.Data)
-	if have.Exists && hash == r.synced.hash && have == r.synced.state && !j.verify {
+	if have.Exists && hash == r.synced.hash && have == r.synced.state && !j.verify && !r.partial {
 		return false, nil, nil
 	}
 	differs, err := install.Compare(r.target, have, want)

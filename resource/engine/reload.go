@@ -54,6 +54,9 @@ func (u *unit) reload(stop, kill context.Context) {
 	}
 	u.live.wait() // for others, none of which holds an order for long
 	for _, o := range u.reloadAfter {
+		if now.After(u.reloadBy) {
+			break
+		}
 		select {
 		case <-o.all:
 		case <-u.wake: // others may be waiting for a file of this unit

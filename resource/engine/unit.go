@@ -38,6 +38,7 @@ type unit struct {
 	reloadAt      time.Time // when a pending reload may be tried
 	lastReload    time.Time // when the last one started
 	reloadAfter   []*order  // those of the changes that a pending reload is about
+	reloadBy      time.Time // when it waits for them no longer: others may keep coming
 	changedAt     time.Time // when the oldest change came that the proxy does not know
 	verifyAt      time.Time // when to compare with the disk, or zero
 
