@@ -73,8 +73,11 @@ func (u *unit) command(stop, kill context.Context, line string, timeout time.Dur
 	}
 	u.live.busy(timeout)
 	u.log.Debug("running command", "cmd", line)
-	return runCommand(kill, u.engine.options().Environ, line, timeout)
+	return u.engine.run(kill, u.engine.options().Environ, line, timeout)
 }
+
+// commandRunner is runCommand, or what a simulation has in its place.
+type commandRunner func(ctx context.Context, environ []string, line string, timeout time.Duration) (time.Duration, error)
 
 // runCommand runs line by /bin/sh -c, without standard input and in a process
 // group of its own. After timeout, or when ctx is done, the whole group gets

@@ -55,6 +55,7 @@ type Engine struct {
 	opts    atomic.Pointer[Options]
 	observe func(Event)
 	slots   chan struct{} // of commands
+	run     commandRunner
 	queue   *queue
 	tidied  sync.Map // the directories that were searched for staged files of earlier runs
 
@@ -76,6 +77,7 @@ func New(opts Options) *Engine {
 	e := &Engine{
 		observe: opts.Observe,
 		slots:   make(chan struct{}, commandsAtOnce),
+		run:     runCommand,
 		queue:   newQueue(opts.logger()),
 		ready:   make(chan struct{}),
 		running: make(chan *running, 1),

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +26,9 @@ type fakeBackend struct {
 	reads    []string // every path that was read in full
 	watches  int
 	denied   []string // paths that may not be read
+	epoch    int      // of the store: another one begins with another revision
+	floor    int      // the oldest revision whose successors are still known
+	breaks   int      // how often watches were broken
 }
 
 type revision struct {
@@ -43,7 +45,18 @@ func newFake(values map[string]string) *fakeBackend {
 }
 
 func (f *fakeBackend) version() backends.Version {
-	return backends.Version(strconv.Itoa(f.revision))
+	return f.versionOf(f.revision)
+}
+
+func (f *fakeBackend) versionOf(revision int) backends.Version {
+	return backends.Version(fmt.Sprintf("%d.%d", f.epoch, revision))
+}
+
+// resumable returns the revision of a version, if its successors are known.
+func (f *fakeBackend) resumable(v backends.Version) (revision int, ok bool) {
+	epoch := 0
+	n, _ := fmt.Sscanf(string(v), "%d.%d", &epoch, &revision)
+	return revision, n == 2 && epoch == f.epoch && revision >= f.floor && revision <= f.revision
 }
 
 // read returns the full state of path. The caller holds the lock.
@@ -83,11 +96,15 @@ func (f *fakeBackend) Watch(ctx context.Context, paths []backends.WatchPath, res
 		defer f.mu.Unlock()
 		return f.away
 	}
-	at := f.revision
+	at, epoch, breaks := f.revision, f.epoch, f.breaks
 	var updates []backends.Update
+	since := map[string]int{} // what was read in full is not followed by what is older
 	for _, p := range paths {
-		if after, err := strconv.Atoi(string(p.After)); err == nil {
-			at = min(at, after)
+		since[p.Path] = f.revision
+		if after, ok := f.resumable(p.After); ok {
+			at, since[p.Path] = min(at, after), after
+		} else if p.After != "" {
+			updates = append(updates, f.read(p.Path, backends.ResyncCompacted))
 		} else {
 			updates = append(updates, f.read(p.Path, ""))
 		}
@@ -101,6 +118,9 @@ func (f *fakeBackend) Watch(ctx context.Context, paths []backends.WatchPath, res
 	for first := true; ; first = false {
 		f.mu.Lock()
 		away, changed := f.away, f.changed
+		if f.epoch != epoch || f.breaks != breaks {
+			away = errBroken
+		}
 		updates = nil
 		for _, rev := range f.history {
 			if rev.number <= at {
@@ -108,9 +128,9 @@ func (f *fakeBackend) Watch(ctx context.Context, paths []backends.WatchPath, res
 			}
 			at = rev.number
 			for _, p := range paths {
-				up := backends.Update{Path: p.Path, Version: backends.Version(strconv.Itoa(rev.number))}
+				up := backends.Update{Path: p.Path, Version: f.versionOf(rev.number)}
 				for _, c := range rev.changes {
-					if backends.Covers(p.Path, c.Key) && !slices.Contains(f.denied, p.Path) {
+					if rev.number > since[p.Path] && backends.Covers(p.Path, c.Key) && !slices.Contains(f.denied, p.Path) {
 						up.Changes = append(up.Changes, c)
 					}
 				}
@@ -186,7 +206,10 @@ func (f *fakeBackend) del(keys ...string) {
 	f.notify()
 }
 
-var errAway = errors.New("connection refused")
+var (
+	errAway   = errors.New("connection refused")
+	errBroken = errors.New("the stream broke")
+)
 
 func (f *fakeBackend) setAway(err error) {
 	f.mu.Lock()

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -108,4 +110,27 @@ func TestBlackHoleIsNoStandstill(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A unit that ended because its resource is gone is not one that stands still: systemd would
+// end the daemon for it.
+func TestRemovedResourceIsNoStandstill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource,
+			"conf.d/b.toml", strings.ReplaceAll(plainResource, "OUTa.conf", "OUTb.conf"))
+		d := s.start()
+		d.ready()
+		if err := os.Remove(filepath.Join(s.dir, "conf.d", "b.toml")); err != nil {
+			t.Fatal(err)
+		}
+		d.reload()
+		for range 3 {
+			asked := time.Now()
+			d.engine.Stalled(asked)
+			time.Sleep(20 * time.Second)
+			if stalled := d.engine.Stalled(asked); len(stalled) > 0 {
+				t.Fatalf("stalled: %v", stalled)
+			}
+		}
+	})
 }

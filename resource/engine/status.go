@@ -213,7 +213,7 @@ func (e *Engine) Stalled(since time.Time) []string {
 	var stalled []string
 	now := time.Now()
 	for _, u := range units {
-		if !u.live.alive(since, now) {
+		if !isClosed(u.ended) && !u.live.alive(since, now) {
 			stalled = append(stalled, u.label)
 		}
 		u.wakeUp()
