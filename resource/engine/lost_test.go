@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,4 +125,45 @@ func TestOrderWaitsOnceForAUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.waitFile("a4.conf", "10.0.0.2\n")
+}
+
+// A file whose resource is gone may still be read by the proxy, which does not know it yet.
+func TestPendingReloadOfRemovedResource(t *testing.T) {
+	const command = `reload_cmd = "test -e OUTgo && echo >>OUTreloads"`
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "templates/b.tmpl", "{{getv \"/port\"}}\n", "conf.d/a.toml", plainResource+command,
+		"conf.d/b.toml", strings.NewReplacer("OUTa.conf", "OUTb.conf", "a.tmpl", "b.tmpl").Replace(plainResource)+command)
+	s.write("out/go", "")
+	d := s.start()
+	d.ready()
+	d.waitFile("reloads", "\n")
+	if err := os.Remove(s.out("go")); err != nil {
+		t.Fatal(err)
+	}
+	s.backend.put("/app/port", "6432")
+	d.waitState("b", Failed)
+	if err := os.Remove(filepath.Join(s.dir, "conf.d", "b.toml")); err != nil {
+		t.Fatal(err)
+	}
+	d.reload()
+	s.write("out/go", "")
+	d.waitFile("reloads", "\n\n")
+}
+
+// The warning that a resource is held must not come due for ever while its new keys are unknown.
+func TestHeldResourceWithNewPrefixDoesNotSpin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource)
+		d := s.start()
+		d.ready()
+		s.backend.del("/app/host", "/app/port")
+		d.waitState("a", Held)
+		s.backend.setAway(errAway)
+		time.Sleep(100 * time.Millisecond)
+		s.write("conf.d/a.toml", strings.Replace(plainResource, "/app", "/other", 1))
+		d.reload()
+		time.Sleep(10 * time.Second) // never ends in a bubble where something spins
+		s.backend.setAway(nil)
+		s.backend.put("/other/host", "10.0.0.2")
+		d.waitFile("a.conf", "10.0.0.2\n")
+	})
 }

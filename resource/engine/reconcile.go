@@ -53,7 +53,7 @@ func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
 	locateErr := r.locate()
 	known, err := r.keys.take()
 	if !known {
-		r.retryAt = time.Time{}
+		r.retryAt, r.warnAt = time.Time{}, time.Time{}
 		if locateErr != nil {
 			r.retryAt = time.Now().Add(r.retry.next(firstRetry, maxRetry))
 		}
