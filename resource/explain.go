@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -18,7 +19,7 @@ import (
 
 var (
 	// templatePosition is how text/template begins its errors.
-	templatePosition = regexp.MustCompile(`^template: (.+?):(\d+)(?::\d+)?: (?s:(.*))$`)
+	templatePosition = regexp.MustCompile(`^template: (.+?):(\d+)(?::(\d+))?: (?s:(.*))$`)
 	// executing is how it goes on when an execution failed.
 	executing     = regexp.MustCompile(`^executing "[^"]*" at (<.*?>): (?s:(.*))$`)
 	errorCalling  = regexp.MustCompile(`^error calling \w+: `)
@@ -34,7 +35,10 @@ func explain(dir string, err error, functions map[string]any) error {
 	if m == nil {
 		return fmt.Errorf("template %s: %w", dir, err)
 	}
-	why := m[3]
+	why, mistake, line := m[4], isMistake(err), m[2]
+	if column, err := strconv.Atoi(m[3]); err == nil && mistake {
+		line = fmt.Sprintf("%s, column %d", line, column+1) // for who edits the template; text/template counts from 0
+	}
 	if m := executing.FindStringSubmatch(why); m != nil {
 		why = errorCalling.ReplaceAllString(m[2], "")
 		if field := missingField.FindStringSubmatch(why); field != nil {
@@ -54,7 +58,7 @@ func explain(dir string, err error, functions map[string]any) error {
 			why += nearest.Hint(m[1], slices.Values(slices.Sorted(maps.Keys(functions))))
 		}
 	}
-	return &templateError{fmt.Sprintf("%s: line %s: %s", filepath.Join(dir, m[1]), m[2], why), isMistake(err), err}
+	return &templateError{fmt.Sprintf("%s: line %s: %s", filepath.Join(dir, m[1]), line, why), mistake, err}
 }
 
 // fields are the types of the cluster model by the names that text/template

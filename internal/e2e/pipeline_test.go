@@ -57,7 +57,7 @@ func TestPipelines(t *testing.T) {
 				t.Errorf("a change that is not rendered: %v\n%s", err, out)
 			}
 			write("server {{primary.Adr}}\n", "templates", "a.tmpl")
-			if out, err := run(script...); err == nil || !strings.Contains(out, "templates/a.tmpl:1: error: ") {
+			if out, err := run(script...); err == nil || !strings.Contains(out, "templates/a.tmpl:1:") {
 				t.Errorf("a misspelt field: %v\n%s", err, out)
 			}
 		})

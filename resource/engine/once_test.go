@@ -168,9 +168,9 @@ func TestTemplateErrorsSuggest(t *testing.T) {
 	tests := []struct{ template, want string }{
 		{`{{primry}}`, `line 1: function "primry" not defined (did you mean "primary"?)`},
 		{`{{env "HOME"}}`, `line 1: function "env" not defined: `},
-		{`{{range members}}{{.Adr}}{{end}}`, `line 1: at <.Adr>: a member has no .Adr (did you mean .Addr?)`},
-		{`{{cluster.Scop}}`, `line 1: at <cluster>: a cluster has no .Scop (did you mean .Scope?)`},
-		{`{{(index (gets "/*") 0).Vale}}`, `line 1: at <0>: there is no field Vale in a value of type memkv.KVPair`},
+		{`{{range members}}{{.Adr}}{{end}}`, `line 1, column 20: at <.Adr>: a member has no .Adr (did you mean .Addr?)`},
+		{`{{cluster.Scop}}`, `line 1, column 3: at <cluster>: a cluster has no .Scop (did you mean .Scope?)`},
+		{`{{(index (gets "/*") 0).Vale}}`, `line 1, column 22: at <0>: there is no field Vale in a value of type memkv.KVPair`},
 	}
 	for _, tt := range tests {
 		s := newSite(t, map[string]string{
