@@ -62,7 +62,7 @@ func (r *resourceState) takeOverFrom(before *resourceState) {
 	}
 	r.before = before
 	if r.SameKeys(before.Resource) {
-		r.keys = before.keys
+		r.keys, r.inherited = before.keys, true
 	}
 	if r.Dest != before.Dest {
 		return
@@ -105,7 +105,9 @@ func (u *unit) adopt(stop context.Context) {
 		gone := slices.DeleteFunc(slices.Clone(was), func(r *resourceState) bool { return slices.Contains(next, r) })
 		u.release(gone)
 		u.resources = next
-		u.occupied.Store(1)
+		if u.after != nil || slices.ContainsFunc(next, func(r *resourceState) bool { return len(r.awaits) > 0 }) {
+			u.occupied.Store(1) // others need not wait for this one, which waits itself
+		}
 		if old := u.after; old != nil && u.await(stop, old.ended) {
 			u.reloadBackoff, u.reloadAt, u.lastReload, u.changedAt = old.reloadBackoff, old.reloadAt, old.lastReload, old.changedAt
 			u.after = nil

@@ -190,7 +190,8 @@ func (r *running) configure(opts Options, set *resource.Set) error {
 		}
 		u.assign(u.planned)
 		for _, s := range u.planned {
-			if !slices.Contains(was, s) && s.keys.areKnown() {
+			// Of new keys a watcher tells the queue.
+			if !slices.Contains(was, s) && (s.inherited || s.IsStatic()) && s.keys.areKnown() {
 				changes[s] = urgent
 			}
 		}

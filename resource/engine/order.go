@@ -44,6 +44,7 @@ type place struct {
 	index    int
 	turn     chan struct{} // closed when all places before this one are done
 	done     bool
+	before   *place // of the resource in an order before, which it has not come to yet, or nil
 }
 
 // newOrder gives each resource a place.
@@ -91,12 +92,14 @@ func (p *place) turning() <-chan struct{} {
 	return p.turn
 }
 
-// finish says that the resource is through with the change.
+// finish says that the resource is through with the change, and with those before.
 func (p *place) finish() {
-	if p == nil {
-		return
+	for ; p != nil; p = p.before {
+		p.order.finish(p)
 	}
-	o := p.order
+}
+
+func (o *order) finish(p *place) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p.done = true

@@ -66,6 +66,20 @@ func TestDaemonKeepsOrder(t *testing.T) {
 	}
 }
 
+// Units that begin while the first keys arrive have a place in their order all the same.
+func TestStartKeepsOrder(t *testing.T) {
+	for i := range 100 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			s := newSite(t, map[string]string{"/app/host": "x"}, ordered...)
+			d := s.start()
+			d.ready()
+			if strings.Contains(s.log.String(), "check failed") {
+				t.Fatal("a check came before the files that it reads")
+			}
+		})
+	}
+}
+
 // A check that takes its time holds the others back for a second, and is named.
 func TestOrderGoesOnWithoutSlowCheck(t *testing.T) {
 	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate,

@@ -79,7 +79,9 @@ func (u *unit) reconcile(stop, kill context.Context, j job) (installed bool) {
 		if len(u.reloadAfter) == 0 {
 			u.reloadBy = time.Now().Add(2 * patience)
 		}
-		u.reloadAfter = append(u.reloadAfter, j.place.order)
+		for p := j.place; p != nil; p = p.before {
+			u.reloadAfter = append(u.reloadAfter, p.order)
+		}
 	}
 	return installed
 }

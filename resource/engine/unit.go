@@ -54,8 +54,9 @@ type unit struct {
 // resourceState is a resource at run time.
 type resourceState struct {
 	*resource.Resource
-	unit *unit
-	keys *keys
+	unit      *unit
+	keys      *keys
+	inherited bool // the keys are those of the resource before it
 
 	before   *resourceState   // what it was in the configuration before, or nil
 	awaits   []*resourceState // those that write the same file, until the unit has begun
@@ -108,7 +109,11 @@ func (u *unit) give(r *resourceState, p *place, arrived time.Time) {
 		p.finish()
 		return
 	}
-	r.place.finish() // that of a change before, which this one includes
+	if p == nil {
+		p = r.place
+	} else {
+		p.before = r.place // of a change that this one includes
+	}
 	r.dirty, r.place = true, p
 	u.arrived = earliest(u.arrived, arrived)
 }
