@@ -59,6 +59,12 @@ func (r *resourceState) readMarker() error {
 	return nil
 }
 
+// hasFile tells whether a proxy would find the file now.
+func (r *resourceState) hasFile() bool {
+	_, err := os.Stat(r.target)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func (r *resourceState) removeMarker() error { return install.ClearPending(r.target) }
 
 // moveMarker moves the marker of a pending reload from one target to another.

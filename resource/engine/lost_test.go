@@ -149,6 +149,28 @@ func TestPendingReloadOfRemovedResource(t *testing.T) {
 	d.waitFile("reloads", "\n\n")
 }
 
+// A proxy that reloads while a directory is away has not read the file in it.
+func TestPendingReloadWhileDirectoryAway(t *testing.T) {
+	const command = `reload_cmd = "test -e OUTgo && { cat OUTa.conf OUTside/b.conf >OUTproxy 2>/dev/null; true; }"` + "\n"
+	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "conf.d/a.toml", plainResource+command,
+		"conf.d/b.toml", strings.Replace(plainResource, "OUTa.conf", "OUTside/b.conf", 1)+command)
+	if err := os.Mkdir(s.out("side"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d := s.start()
+	d.waitState("b", Failed) // its reload
+	if err := os.Rename(s.out("side"), s.out("away")); err != nil {
+		t.Fatal(err)
+	}
+	s.write("out/go", "")
+	d.waitFile("proxy", "10.0.0.1\n")
+	if err := os.Rename(s.out("away"), s.out("side")); err != nil {
+		t.Fatal(err)
+	}
+	d.waitFile("proxy", "10.0.0.1\n10.0.0.1\n")
+	d.waitState("b", Changed)
+}
+
 // The warning that a resource is held must not come due for ever while its new keys are unknown.
 func TestHeldResourceWithNewPrefixDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

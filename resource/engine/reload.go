@@ -49,7 +49,7 @@ func (u *unit) reload(stop, kill context.Context) {
 	}
 	if at := u.lastReload.Add(least); !u.lastReload.IsZero() && now.Before(at) {
 		u.reloadAt = at
-		u.log.Debug("reload deferred", "resources", u.names(), "wait", at.Sub(now))
+		u.log.Debug("reload deferred", "resources", namesOf(u.pendingReloads()), "wait", at.Sub(now))
 		return
 	}
 	u.live.wait() // for others, none of which holds an order for long
@@ -70,16 +70,30 @@ func (u *unit) reload(stop, kill context.Context) {
 	aside(func() { u.reloadNow(stop, kill, timeout) })
 }
 
-// reloadNow runs the reload command and records how it ended.
+// reloadNow runs the reload command and records how it ended. A file that is missing
+// when the command starts keeps its pending reload: the proxy cannot have read it.
 func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 	began := time.Now()
+	var pending, missing []*resourceState
+	for _, r := range u.pendingReloads() {
+		if r.hasFile() {
+			pending = append(pending, r)
+		} else {
+			missing = append(missing, r)
+			r.reloadErr = errors.New("the reload waits for the file, which is missing")
+			r.set(func(*ResourceStatus) {})
+		}
+	}
+	if len(pending) == 0 {
+		u.reloadAt = time.Now().Add(u.reloadBackoff.next(firstRetry, maxRetry))
+		return
+	}
 	u.occupied.Store(began.Add(patience).UnixNano())
 	took, err := u.command(stop, kill, u.reloadCmd, timeout)
 	if errors.Is(err, errStopping) {
 		return
 	}
 	u.lastReload = began
-	pending := u.pendingReloads()
 	latency := time.Duration(0)
 	if err == nil && !u.changedAt.IsZero() {
 		latency = time.Since(u.changedAt)
@@ -95,7 +109,7 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 	if err != nil {
 		wait := u.reloadBackoff.next(firstRetry, maxRetry)
 		u.reloadAt = time.Now().Add(wait)
-		attrs := []any{"resources", u.names(), "cmd", FirstLine(u.reloadCmd), "err", err}
+		attrs := []any{"resources", namesOf(pending), "cmd", FirstLine(u.reloadCmd), "err", err}
 		if output := outputOf(err); output != "" {
 			attrs = append(attrs, "output", output)
 		}
@@ -111,7 +125,7 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 		}
 		return
 	}
-	attrs := []any{"resources", u.names(), "took", took}
+	attrs := []any{"resources", namesOf(pending), "took", took}
 	if latency > 0 {
 		attrs = append(attrs, "after_change", latency)
 	}
@@ -121,12 +135,14 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 	for _, r := range pending {
 		r.reloadDone()
 	}
+	if len(missing) > 0 {
+		u.reloadAt = time.Now().Add(u.reloadBackoff.next(firstRetry, maxRetry))
+	}
 }
 
-// names returns the names of the resources whose reload is pending.
-func (u *unit) names() []string {
+func namesOf(resources []*resourceState) []string {
 	var names []string
-	for _, r := range u.pendingReloads() {
+	for _, r := range resources {
 		names = append(names, r.Name)
 	}
 	return names

@@ -23,8 +23,9 @@ import (
 
 // TestSimulation runs the engine through schedules of what can go wrong, in virtual time:
 // keys change, the store goes away, is compacted, replaced or forbidden, commands fail
-// and hang, files are edited and removed, directories vanish, the configuration changes, the
-// process is stopped or killed and started again. Each schedule ends with everything
+// and hang, the disk is full or fails, files are edited and removed, directories vanish, the
+// configuration changes, the process is stopped, or killed between any two steps that change
+// the disk, or the power is cut there and what was not synced is lost. Each schedule ends with everything
 // well again, and after a while every file, every proxy and every status must be right.
 //
 // A schedule is made from a seed; one that fails is made as short as still fails.
@@ -38,6 +39,7 @@ func TestSimulation(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(rand.Uint32())
 	}
+	installHook(t)
 	for i := range *schedules {
 		steps := schedule(seed + uint64(i))
 		// A loop that never rests stops virtual time.
@@ -77,6 +79,7 @@ var events = []string{
 	"break watch", "away", "back", "compact", "replace store", "restore backup", "deny", "allow",
 	"check fails", "reload fails", "check hangs", "reload hangs", "check is slow", "reload is slow", "commands work",
 	"edit file", "remove file", "directory away", "directory back",
+	"disk full", "disk fails", "a step fails", "disk works", "kill at a step", "kill at a step", "power cut at a step",
 	"hangup", "configure", "configure", "stop", "kill", "kill in a command",
 }
 
@@ -151,6 +154,7 @@ type simulation struct {
 	told     map[string]map[string]string // what each reload command last saw, by dest
 	image    map[string]string            // of the disk, if it was asked for
 	wanted   bool                         // the next command takes the image
+	disk     simDisk
 	mistakes []string
 	newest   map[string]int // the highest serial that a file was seen with
 }
@@ -163,6 +167,9 @@ func simulate(t *testing.T, steps []step) (result error) {
 		if err := os.Mkdir(s.out("side"), 0o755); err != nil {
 			t.Fatal(err)
 		}
+		s.changeDisk("restored", 0)
+		current.Store(s)
+		defer current.Store(nil)
 		s.configure()
 		for _, cluster := range []string{"a", "b"} {
 			s.put(cluster, "/leader", "db1", "/members/db1", simMember(1), "/members/db2", simMember(2))
@@ -352,11 +359,14 @@ func (s *simulation) do(what step) {
 	case "kill":
 		s.end(ErrAtOnce)
 		s.begin()
-	case "kill in a command":
+	case "disk full", "disk fails", "a step fails", "disk works":
+		s.changeDisk(what.what, what.arg)
+	case "kill in a command", "kill at a step", "power cut at a step":
 		// As kill -9 would: what is on the disk at that moment is all that is left.
 		s.mu.Lock()
-		s.wanted, s.image = true, nil
+		s.wanted, s.image = what.what == "kill in a command", nil
 		s.mu.Unlock()
+		s.changeDisk(what.what, what.arg)
 		taken := func() map[string]string {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -372,8 +382,14 @@ func (s *simulation) do(what step) {
 			s.end(ErrAtOnce)
 			s.restoreDisk(image)
 			clear(s.newest)
+			if what.what == "power cut at a step" {
+				s.boot()
+			}
 			s.begin()
 		}
+		s.mu.Lock()
+		s.disk.crash = 0
+		s.mu.Unlock()
 	default:
 		panic(what.what)
 	}
@@ -386,8 +402,8 @@ func (s *simulation) store(change func(*fakeBackend)) {
 	s.backend.notify()
 }
 
-// disk returns all files, by path; directories end with a slash.
-func (s *simulation) disk() map[string]string {
+// files returns all files, by path; directories end with a slash.
+func (s *simulation) files() map[string]string {
 	files := map[string]string{}
 	_ = filepath.WalkDir(s.out(""), func(path string, entry os.DirEntry, err error) error {
 		if err == nil && entry.IsDir() {
@@ -419,6 +435,7 @@ func (s *simulation) restoreDisk(image map[string]string) {
 			}
 		}
 	}
+	s.changeDisk("restored", 0)
 }
 
 var serialIn = regexp.MustCompile(`(?m)^serial (\d+)$`)
@@ -430,19 +447,13 @@ func (s *simulation) command(ctx context.Context, _ []string, line string, timeo
 	s.mu.Lock()
 	how := s.failing[command]
 	if s.wanted && s.image == nil {
-		s.image = s.disk()
+		s.image = s.files()
 	}
 	s.mu.Unlock()
 	if command == "check" {
 		s.look("the check", arg)
 	} else {
-		saw := map[string]string{}
-		for _, dest := range simDests {
-			if data, err := os.ReadFile(s.out(dest)); err == nil {
-				saw[dest] = string(data)
-				s.look(line, s.out(dest))
-			}
-		}
+		saw := s.see(line)
 		defer func() {
 			if err != nil {
 				return
@@ -468,9 +479,6 @@ func (s *simulation) command(ctx context.Context, _ []string, line string, timeo
 	case <-timer.C:
 	case <-ctx.Done():
 		return time.Since(began), &commandError{context.Cause(ctx), ""}
-	}
-	if _, err := os.Stat(s.out("side")); err != nil && command == "reload" {
-		how = "fails" // the proxy includes what is in there
 	}
 	switch how {
 	case "fails":
@@ -505,7 +513,7 @@ func (s *simulation) look(who, path string) {
 
 // heal makes everything well that a schedule may have broken, and waits.
 func (s *simulation) heal() {
-	for _, what := range []string{"back", "allow", "commands work", "directory back"} {
+	for _, what := range []string{"back", "allow", "commands work", "disk works", "directory back"} {
 		s.do(step{what: what})
 	}
 	s.sleep(5 * time.Minute)
@@ -582,14 +590,19 @@ func (s *simulation) judge() {
 	}
 	// A copy of what was there first stays, and the marker of a file that nobody reloads now. In
 	// a directory that was away when a reload ended it may stay too: one more reload does no harm.
+	// So may what could not be removed, until the next start.
 	reloads := map[string]bool{}
 	for _, res := range s.engine.Status().Resources {
 		reloads[res.Dest] = res.Declared.ReloadCmd != ""
 	}
-	for path := range s.disk() {
+	for path := range s.files() {
 		base := filepath.Base(path)
 		of, isMarker := strings.CutSuffix(strings.TrimPrefix(base, "."), ".pc4patroni-reload")
-		if !strings.HasPrefix(base, ".") || strings.HasSuffix(base, "-orig") || isMarker && (of == "side.conf" || !reloads[filepath.Join(filepath.Dir(path), of)]) {
+		dest := filepath.Join(filepath.Dir(path), of)
+		if _, err := os.Stat(dest); isMarker && err != nil {
+			continue // that of a held file that is missing waits for it
+		}
+		if !strings.HasPrefix(base, ".") || s.disk.litter || strings.HasSuffix(base, "-orig") || isMarker && (of == "side.conf" || !reloads[dest]) {
 			continue
 		}
 		s.mistake("left behind: %s", base)

@@ -71,7 +71,7 @@ func (d *directory) copy(name string, want Want) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(do("sync", file.Sync), file.Close())
+	err = errors.Join(do("sync", file.Name(), file.Sync), file.Close())
 	if err != nil {
 		err = explain(err, "sync", d.join(name))
 	} else {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"pc4patroni/resource/internal/diskstep"
 )
 
 // A site is a target, the start from which it is replaced, and the log of a
@@ -105,7 +107,7 @@ func (s site) reconcile() error {
 		pending = Reload
 	}
 	if pending != None {
-		if err := do("reload", func() error { return nil }); err != nil {
+		if err := do("reload", s.target, func() error { return nil }); err != nil {
 			return err
 		}
 		data, err := os.ReadFile(s.target)
@@ -209,17 +211,17 @@ func TestFailsAtEachStep(t *testing.T) {
 						s := newSite(t, start.opts)
 						start.prepare(t, s)
 						steps, failing := 0, ""
-						setHook(t, func(step string) error {
+						setHook(t, func(what, _ string) error {
 							steps++
-							isData := step == "write" || step == "truncate" || step == "sync"
+							isData := what == "write" || what == "truncate" || what == "sync"
 							if steps == n || steps > n && (last == "all from there" || last == "all data from there" && isData) {
-								failing = step
+								failing = what
 								return unix.EIO
 							}
 							return nil
 						})
 						err := s.reconcile()
-						hook = nil
+						diskstep.Hook = nil
 						failed = steps >= n
 						if failed && err == nil && !strings.HasPrefix(failing, "remove") {
 							t.Errorf("%s failed and was not reported", failing)
@@ -236,9 +238,9 @@ func TestFailsAtEachStep(t *testing.T) {
 	}
 }
 
-func setHook(t *testing.T, f func(string) error) {
-	hook = f
-	t.Cleanup(func() { hook = nil })
+func setHook(t *testing.T, f func(what, path string) error) {
+	diskstep.Hook = f
+	t.Cleanup(func() { diskstep.Hook = nil })
 }
 
 // TestMain runs as one of the processes that tests kill or let contend, if the
@@ -251,7 +253,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "killed":
 		last, _ := strconv.Atoi(os.Getenv("STEP"))
-		hook = func(string) error {
+		diskstep.Hook = func(string, string) error {
 			if last--; last == 0 {
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				select {}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"pc4patroni/resource/internal/diskstep"
 )
 
 // directory is an open directory. Names in it are looked up relative to its
@@ -42,7 +44,7 @@ func openDirectory(path string, create bool) (*directory, error) {
 		at = filepath.Join(at, name)
 		next, err := openat(fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 		if create && errors.Is(err, fs.ErrNotExist) {
-			err = do("make "+name, func() error { return unix.Mkdirat(fd, name, 0o755) })
+			err = do("make", at, func() error { return unix.Mkdirat(fd, name, 0o755) })
 			if err == nil || errors.Is(err, fs.ErrExist) {
 				next, err = openat(fd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 			}
@@ -113,7 +115,7 @@ func (d *directory) join(name string) string { return filepath.Join(d.path, name
 // bare error, because the name may say little to a user.
 func (d *directory) create(name string) (*os.File, error) {
 	var file *os.File
-	err := do("create "+name, func() (err error) {
+	err := do("create", d.join(name), func() (err error) {
 		file, err = d.openFile(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW)
 		return err
 	})
@@ -158,13 +160,13 @@ func (d *directory) exists(name string) (bool, error) {
 
 // rename is what makes a file visible under its name to.
 func (d *directory) rename(from, to string) error {
-	err := do("rename", func() error { return unix.Renameat(d.fd, from, d.fd, to) })
+	err := do("rename", d.join(to), func() error { return unix.Renameat(d.fd, from, d.fd, to) })
 	return explain(err, "replace", d.join(to))
 }
 
 // remove removes name if it is there.
 func (d *directory) remove(name string) error {
-	err := do("remove "+name, func() error { return unix.Unlinkat(d.fd, name, 0) })
+	err := do("remove", d.join(name), func() error { return unix.Unlinkat(d.fd, name, 0) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -189,7 +191,7 @@ func (d *directory) sync() error {
 	}
 	if err == nil {
 		defer dir.Close()
-		err = do("sync directory", dir.Sync)
+		err = do("sync directory", d.path, dir.Sync)
 	}
 	return explain(err, "sync", d.path)
 }
@@ -229,15 +231,11 @@ func retry(call func() error) error {
 }
 
 // do makes a call that changes the disk, unless a test wants the step to fail.
-func do(step string, call func() error) error {
-	if hook != nil {
-		if err := hook(step); err != nil {
+func do(what, path string, call func() error) error {
+	if diskstep.Hook != nil {
+		if err := diskstep.Hook(what, path); err != nil {
 			return err
 		}
 	}
 	return retry(call)
 }
-
-// hook, if not nil, is called before each step that changes the disk. Tests
-// kill the process there, or make the step fail.
-var hook func(step string) error

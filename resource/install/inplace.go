@@ -25,7 +25,7 @@ func (d *directory) overwrite(name string, want Want) (warnings []string, err er
 	}
 	size := int64(len(want.Data))
 	reserve := func() error { return unix.Fallocate(int(file.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, max(size, 1)) }
-	if err := do("reserve", reserve); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+	if err := do("reserve", file.Name(), reserve); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		return nil, explain(err, "write in place", d.join(name))
 	}
 	if err := d.mark(partialName(name)); err != nil {
@@ -33,10 +33,10 @@ func (d *directory) overwrite(name string, want Want) (warnings []string, err er
 	}
 	err = write(file, want.Data)
 	if err == nil {
-		err = do("truncate", func() error { return file.Truncate(size) })
+		err = do("truncate", file.Name(), func() error { return file.Truncate(size) })
 	}
 	if err == nil {
-		err = do("sync", file.Sync)
+		err = do("sync", file.Name(), file.Sync)
 	}
 	if err != nil {
 		return nil, explain(err, "write in place", d.join(name))

@@ -48,7 +48,7 @@ func setMetadata(file *os.File, target string, old *os.File, have State, want Wa
 		}
 		warnings = append(warnings, more...)
 	}
-	err = do("chmod", func() error { return unix.Fchmod(int(file.Fd()), uint32(mode)) })
+	err = do("chmod", file.Name(), func() error { return unix.Fchmod(int(file.Fd()), uint32(mode)) })
 	if err != nil {
 		return nil, fmt.Errorf("give %s the mode %04o: %w", target, mode, err)
 	}
@@ -81,12 +81,12 @@ func (d *directory) setTime(name string, t time.Time) error {
 		return nil
 	}
 	at := []unix.Timespec{{Nsec: unix.UTIME_NOW}, unix.NsecToTimespec(t.UnixNano())}
-	err := do("set time", func() error { return unix.UtimesNanoAt(d.fd, name, at, unix.AT_SYMLINK_NOFOLLOW) })
+	err := do("set time", d.join(name), func() error { return unix.UtimesNanoAt(d.fd, name, at, unix.AT_SYMLINK_NOFOLLOW) })
 	return explain(err, "set the time of", d.join(name))
 }
 
 func chown(file *os.File, uid, gid int) error {
-	return do("chown", func() error { return unix.Fchown(int(file.Fd()), uid, gid) })
+	return do("chown", file.Name(), func() error { return unix.Fchown(int(file.Fd()), uid, gid) })
 }
 
 // MetadataChanges lists, in words, what installing want would change of the

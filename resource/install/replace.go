@@ -71,7 +71,7 @@ func (s *Staged) replace(reload bool) error {
 			return err
 		}
 	}
-	if err := do("close", s.file.Close); err != nil {
+	if err := do("close", s.Path(), s.file.Close); err != nil {
 		return explain(err, "stage", s.dir.join(s.name))
 	}
 	return s.dir.rename(stagedName(s.name), s.name)

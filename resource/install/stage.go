@@ -91,7 +91,7 @@ func (d *directory) stage(name string, old *os.File, have State, want Want) (fil
 
 // write makes data the first bytes of file.
 func write(file *os.File, data []byte) error {
-	return do("write", func() error {
+	return do("write", file.Name(), func() error {
 		_, err := file.WriteAt(data, 0)
 		return err
 	})
@@ -104,7 +104,7 @@ func (s *Staged) Path() string { return s.dir.join(stagedName(s.name)) }
 // rename, which could otherwise reach the disk before the data and leave an empty
 // file. It may run while the file is checked; Install does it if nobody has.
 func (s *Staged) Sync() error {
-	err := do("sync", s.file.Sync)
+	err := do("sync", s.Path(), s.file.Sync)
 	s.synced = err == nil
 	return explain(err, "sync", s.dir.join(s.name))
 }
