@@ -136,11 +136,23 @@ func (s *simulation) changeDisk(what string, arg int) {
 	}
 }
 
-// boot has every proxy start with the files as they are.
+// boot has every proxy start with the files as they are. What is away at that moment is
+// not the engine's to tell.
 func (s *simulation) boot() {
+	saw := s.see("the proxy that starts")
 	for _, line := range []string{"reload one", "reload two", "reload three"} {
-		s.told[line] = s.see("the proxy that starts")
+		s.tell(line, saw)
 	}
+}
+
+// tell records what a proxy has read.
+func (s *simulation) tell(line string, saw map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.told[line] == nil {
+		s.told[line] = map[string]string{}
+	}
+	maps.Copy(s.told[line], saw)
 }
 
 // see returns the dests as somebody finds them.

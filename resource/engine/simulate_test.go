@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -344,6 +343,9 @@ func (s *simulation) do(what step) {
 	case "configure":
 		s.variant = what.arg % 6
 		s.configure()
+		if data, err := os.ReadFile(s.out("plain.conf")); s.variant == 3 && err == nil {
+			s.tell("reload one", map[string]string{"plain.conf": string(data)}) // what the command missed before it was there
+		}
 		fallthrough
 	case "hangup":
 		set, err := resource.Load(s.load)
@@ -455,15 +457,9 @@ func (s *simulation) command(ctx context.Context, _ []string, line string, timeo
 	} else {
 		saw := s.see(line)
 		defer func() {
-			if err != nil {
-				return
+			if err == nil {
+				s.tell(line, saw)
 			}
-			s.mu.Lock()
-			if s.told[line] == nil {
-				s.told[line] = saw
-			}
-			maps.Copy(s.told[line], saw)
-			s.mu.Unlock()
 		}()
 	}
 	wait := 5 * time.Millisecond
