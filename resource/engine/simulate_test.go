@@ -3,13 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pc4patroni/internal/schedule"
 	"pc4patroni/resource"
 )
 
@@ -28,50 +27,10 @@ import (
 // well again, and after a while every file, every proxy and every status must be right.
 //
 // A schedule is made from a seed; one that fails is made as short as still fails.
-var (
-	schedules = flag.Int("schedules", 150, "how many schedules TestSimulation runs")
-	firstSeed = flag.Uint64("seed", 1, "the seed of the first schedule; 0 is a random one")
-)
-
 func TestSimulation(t *testing.T) {
-	seed := *firstSeed
-	if seed == 0 {
-		seed = uint64(rand.Uint32())
-	}
 	installHook(t)
-	for i := range *schedules {
-		steps := schedule(seed + uint64(i))
-		// A loop that never rests stops virtual time.
-		hangs := time.AfterFunc(2*time.Minute, func() { panic(fmt.Sprintf("the schedule of seed %d does not end: %v", seed+uint64(i), steps)) })
-		err := simulate(t, steps)
-		hangs.Stop()
-		if err == nil {
-			continue
-		}
-		first := err
-		for n := len(steps) / 2; n > 0; n /= 2 { // leave out as many steps as possible
-			for at := 0; at+n <= len(steps); {
-				fewer := slices.Delete(slices.Clone(steps), at, at+n)
-				if e := simulate(t, fewer); e != nil {
-					steps, err = fewer, e
-				} else {
-					at += n
-				}
-			}
-		}
-		t.Fatalf("schedule %d fails: go test ./resource/engine -run Simulation -schedules 1 -seed %d\n%v\nshortened to %d steps %v:\n%v",
-			i, seed+uint64(i), first, len(steps), steps, err)
-	}
+	schedule.Run(t, events, func(steps []schedule.Step) error { return simulate(t, steps) })
 }
-
-// A step is one thing that happens, and how long nothing else does after it.
-type step struct {
-	what string
-	arg  int
-	wait time.Duration
-}
-
-func (s step) String() string { return fmt.Sprintf("%s(%d) %v", s.what, s.arg, s.wait) }
 
 var events = []string{
 	"switchover", "switchover", "switchover", "move member", "drop leader", "drop leader", "drop member", "wipe", "heartbeat",
@@ -80,24 +39,6 @@ var events = []string{
 	"edit file", "remove file", "directory away", "directory back",
 	"disk full", "disk fails", "a step fails", "disk works", "kill at a step", "kill at a step", "power cut at a step",
 	"hangup", "configure", "configure", "stop", "kill", "kill in a command",
-}
-
-func schedule(seed uint64) []step {
-	random := rand.New(rand.NewPCG(seed, 1))
-	steps := make([]step, 5+random.IntN(30))
-	for i := range steps {
-		wait := time.Duration(0)
-		switch random.IntN(4) {
-		case 1:
-			wait = time.Duration(random.IntN(300)) * time.Millisecond
-		case 2:
-			wait = time.Duration(random.IntN(5000)) * time.Millisecond
-		case 3:
-			wait = time.Duration(random.IntN(60)) * time.Second
-		}
-		steps[i] = step{events[random.IntN(len(events))], random.IntN(1000), wait}
-	}
-	return steps
 }
 
 // simConf are the resources: two of one unit, one with exact keys in a unit of its own, one
@@ -158,7 +99,7 @@ type simulation struct {
 	newest   map[string]int // the highest serial that a file was seen with
 }
 
-func simulate(t *testing.T, steps []step) (result error) {
+func simulate(t *testing.T, steps []schedule.Step) (result error) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &simulation{site: newSite(t, nil, "templates/one.tmpl", simOne, "templates/all.tmpl", simAll),
 			random: rand.New(rand.NewPCG(uint64(len(steps)), 2)), failing: map[string]string{}, told: map[string]map[string]string{}, newest: map[string]int{}}
@@ -177,7 +118,7 @@ func simulate(t *testing.T, steps []step) (result error) {
 		s.begin()
 		for _, step := range steps {
 			s.do(step)
-			s.sleep(step.wait)
+			s.sleep(step.Wait)
 		}
 		s.heal()
 		s.judge()
@@ -277,16 +218,16 @@ func (s *simulation) sleep(d time.Duration) {
 	}
 }
 
-func (s *simulation) do(what step) {
-	cluster := []string{"a", "b"}[what.arg%2]
-	dest := s.out(simDests[what.arg%len(simDests)])
-	switch what.what {
+func (s *simulation) do(what schedule.Step) {
+	cluster := []string{"a", "b"}[what.Arg%2]
+	dest := s.out(simDests[what.Arg%len(simDests)])
+	switch what.What {
 	case "switchover":
-		s.put(cluster, "/leader", fmt.Sprintf("db%d", 1+what.arg/2%2), "/members/db1", simMember(1), "/members/db2", simMember(2))
+		s.put(cluster, "/leader", fmt.Sprintf("db%d", 1+what.Arg/2%2), "/members/db1", simMember(1), "/members/db2", simMember(2))
 	case "move member":
-		s.put(cluster, "/members/db2", simMember(2+what.arg%5))
+		s.put(cluster, "/members/db2", simMember(2+what.Arg%5))
 	case "heartbeat":
-		s.backend.put("/service/"+cluster+"/members/db1", strings.Replace(simMember(1), `"xlog_location":1`, fmt.Sprintf(`"xlog_location":%d`, what.arg), 1))
+		s.backend.put("/service/"+cluster+"/members/db1", strings.Replace(simMember(1), `"xlog_location":1`, fmt.Sprintf(`"xlog_location":%d`, what.Arg), 1))
 	case "drop leader":
 		s.backend.del("/service/" + cluster + "/leader")
 	case "drop member":
@@ -324,7 +265,7 @@ func (s *simulation) do(what step) {
 	case "allow":
 		s.backend.deny()
 	case "check fails", "reload fails", "check hangs", "reload hangs", "check is slow", "reload is slow":
-		command, how, _ := strings.Cut(what.what, " ")
+		command, how, _ := strings.Cut(what.What, " ")
 		s.mu.Lock()
 		s.failing[command] = how
 		s.mu.Unlock()
@@ -341,7 +282,7 @@ func (s *simulation) do(what step) {
 	case "directory back":
 		_ = os.Rename(s.out("side.away"), s.out("side"))
 	case "configure":
-		s.variant = what.arg % 6
+		s.variant = what.Arg % 6
 		s.configure()
 		if data, err := os.ReadFile(s.out("plain.conf")); s.variant == 3 && err == nil {
 			s.tell("reload one", map[string]string{"plain.conf": string(data)}) // what the command missed before it was there
@@ -362,19 +303,19 @@ func (s *simulation) do(what step) {
 		s.end(ErrAtOnce)
 		s.begin()
 	case "disk full", "disk fails", "a step fails", "disk works":
-		s.changeDisk(what.what, what.arg)
+		s.changeDisk(what.What, what.Arg)
 	case "kill in a command", "kill at a step", "power cut at a step":
 		// As kill -9 would: what is on the disk at that moment is all that is left.
 		s.mu.Lock()
-		s.wanted, s.image = what.what == "kill in a command", nil
+		s.wanted, s.image = what.What == "kill in a command", nil
 		s.mu.Unlock()
-		s.changeDisk(what.what, what.arg)
+		s.changeDisk(what.What, what.Arg)
 		taken := func() map[string]string {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return s.image
 		}
-		for wait := what.wait; wait > 0 && taken() == nil; wait -= time.Millisecond {
+		for wait := what.Wait; wait > 0 && taken() == nil; wait -= time.Millisecond {
 			s.sleep(time.Millisecond)
 		}
 		s.mu.Lock()
@@ -384,7 +325,7 @@ func (s *simulation) do(what step) {
 			s.end(ErrAtOnce)
 			s.restoreDisk(image)
 			clear(s.newest)
-			if what.what == "power cut at a step" {
+			if what.What == "power cut at a step" {
 				s.boot()
 			}
 			s.begin()
@@ -393,7 +334,7 @@ func (s *simulation) do(what step) {
 		s.disk.crash = 0
 		s.mu.Unlock()
 	default:
-		panic(what.what)
+		panic(what.What)
 	}
 }
 
@@ -510,7 +451,7 @@ func (s *simulation) look(who, path string) {
 // heal makes everything well that a schedule may have broken, and waits.
 func (s *simulation) heal() {
 	for _, what := range []string{"back", "allow", "commands work", "disk works", "directory back"} {
-		s.do(step{what: what})
+		s.do(schedule.Step{What: what})
 	}
 	s.sleep(5 * time.Minute)
 }
