@@ -22,9 +22,9 @@ import (
 // TestSimulation has a client follow a simulated etcd of three members, in virtual time,
 // while members die, freeze, lag, stick and are cut off, the store is compacted, restored
 // and replaced, tokens expire and permissions change. What the client holds must at
-// any moment be what the store held at the revision that it names; and at the end, when
-// all is well again, it must be what the store holds, a change must arrive at
-// once, and heartbeats must cost no reads.
+// any moment be what the store held at the revision that it names. At the end it must be what
+// the store holds, first with one member lost, then when all is well again; a change must
+// arrive at once, and heartbeats must cost no reads.
 func TestSimulation(t *testing.T) {
 	schedule.Run(t, simEvents, func(steps []schedule.Step) error { return simulate(t, steps) })
 }
@@ -45,15 +45,23 @@ type simFollower struct {
 	versions map[string]backends.Version
 	last     time.Time // of the last call
 	loose    bool      // a restore in the same cluster may go unnoticed before the next full read
-	mistakes []string
+	mistaken bool
+	events   []string // what happened, mistakes among it
 }
 
 func simulate(t *testing.T, steps []schedule.Step) (result error) {
 	synctest.Test(t, func(t *testing.T) {
-		random := rand.New(rand.NewPCG(uint64(len(steps)), uint64(steps[0].Arg)))
+		variant, resync := 0, time.Hour
+		for _, step := range steps {
+			variant += step.Arg
+			if step.What == "deny" || step.What == "restore in the same cluster" {
+				resync = 30 * time.Second // which is what notices them at the latest
+			}
+		}
+		random := rand.New(rand.NewPCG(uint64(len(steps)), uint64(variant)))
 		s := newSimStore(random)
 		cfg := Config{Nodes: []string{"http://m0:2379", "http://m1:2379", "http://m2:2379"}}
-		if steps[0].Arg%2 == 0 {
+		if variant%2 == 0 {
 			s.auth, cfg.Username, cfg.Password = true, "user", "secret"
 		}
 		c := newSimClient(t, cfg, s)
@@ -63,7 +71,7 @@ func simulate(t *testing.T, steps []schedule.Step) (result error) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			f.follow(ctx, c)
+			f.follow(ctx, c, resync)
 		}()
 		serial := 1
 		for _, step := range steps {
@@ -71,6 +79,12 @@ func simulate(t *testing.T, steps []schedule.Step) (result error) {
 			f.do(step, serial)
 			time.Sleep(step.Wait)
 		}
+		f.heal()
+		time.Sleep(10 * time.Second)
+		f.do(schedule.Step{What: []string{"member down", "member frozen", "member cut off", "member sticks"}[variant%4], Arg: variant / 4}, 0)
+		s.txn("/service/b/leader", "the last but one")
+		time.Sleep(6 * time.Minute)
+		f.judge("six minutes after a change, with one member lost")
 		f.heal()
 		time.Sleep(2 * time.Minute)
 		f.judge("after two minutes of peace")
@@ -100,8 +114,8 @@ func simulate(t *testing.T, steps []schedule.Step) (result error) {
 		if err := c.Close(); err != nil {
 			f.mistake("Close: %v", err)
 		}
-		if len(f.mistakes) > 0 {
-			result = errors.New(strings.Join(f.mistakes, "\n"))
+		if f.mistaken {
+			result = errors.New(strings.Join(f.events, "\n"))
 		}
 	})
 	return result
@@ -124,19 +138,23 @@ func newSimClient(t *testing.T, cfg Config, s *simStore) *Client {
 }
 
 func (f *simFollower) mistake(format string, args ...any) {
-	if len(f.mistakes) < 5 {
-		f.mistakes = append(f.mistakes, time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).String()+" "+fmt.Sprintf(format, args...))
-	}
+	f.mistaken = true
+	f.log(format, args...)
+}
+
+func (f *simFollower) log(format string, args ...any) {
+	at := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	f.events = append(f.events, fmt.Sprintf("%v %s", at.Round(time.Millisecond), fmt.Sprintf(format, args...)))
 }
 
 // follow watches, and starts over when that ends, as the engine does.
-func (f *simFollower) follow(ctx context.Context, c *Client) {
+func (f *simFollower) follow(ctx context.Context, c *Client, resync time.Duration) {
 	for ctx.Err() == nil {
 		var paths []backends.WatchPath
 		for _, path := range simPaths {
 			paths = append(paths, backends.WatchPath{Path: path, After: f.versions[path]})
 		}
-		err := c.Watch(ctx, paths, 30*time.Second, func(updates []backends.Update) error {
+		err := c.Watch(ctx, paths, resync, func(updates []backends.Update) error {
 			f.s.mu.Lock()
 			defer f.s.mu.Unlock()
 			f.last = time.Now()
@@ -148,6 +166,7 @@ func (f *simFollower) follow(ctx context.Context, c *Client) {
 		if err == nil {
 			f.mistake("Watch returned without an error")
 		}
+		f.log("Watch: %v", err)
 		select {
 		case <-time.After(200*time.Millisecond + rand.N(time.Second)):
 		case <-ctx.Done():
@@ -211,6 +230,7 @@ func below(state map[string]string, path string) map[string]string {
 
 func (f *simFollower) do(step schedule.Step, serial int) {
 	s := f.s
+	f.log("%v", step)
 	cluster := "/service/" + []string{"a", "b"}[step.Arg%2]
 	value := fmt.Sprint(serial)
 	switch step.What {

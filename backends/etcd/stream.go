@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -74,6 +75,25 @@ func openStream(ctx context.Context, c *Client) (*stream, error) {
 		}
 	})
 	return st, nil
+}
+
+// turn has gRPC, which takes the nodes in turn, skip some at random. Otherwise each stream
+// could end up at the same member, one that does not advance, because there may be as many
+// requests between two streams as there are nodes.
+func (c *Client) turn(ctx context.Context) error {
+	nodes, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	for range rand.N(nodes) {
+		once, cancel := context.WithCancel(ctx)
+		_, err := c.watch.Watch(once)
+		cancel()
+		if err != nil {
+			return c.explain(ctx, err)
+		}
+	}
+	return nil
 }
 
 // send never blocks.

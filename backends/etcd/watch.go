@@ -117,6 +117,9 @@ func (w *watch) run(ctx context.Context, paths []backends.WatchPath, resync time
 	defer w.pings.ticker.Stop()
 	due := time.NewTimer(w.untilResync(resync))
 	defer due.Stop()
+	if err := w.c.turn(ctx); err != nil {
+		return err
+	}
 	for {
 		if err := w.open(ctx); err != nil {
 			return err
