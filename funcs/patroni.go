@@ -74,6 +74,9 @@ func (e *Env) cluster(where ...any) (*patroni.Cluster, error) {
 		}
 	}
 	if cluster := e.Store.cluster(e.Prefix, at); cluster != nil {
+		if cluster.Problem != "" && len(cluster.Members) == 0 {
+			return nil, fmt.Errorf("%s cannot be used: %s", cluster.Path, cluster.Problem)
+		}
 		return cluster, nil
 	}
 	return nil, e.noCluster(at)

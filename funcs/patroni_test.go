@@ -2,6 +2,7 @@ package funcs
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +134,25 @@ func TestPatroniErrors(t *testing.T) {
 }
 
 // TestNoPrimaryWhy covers what the fixtures do not.
+// Whoever may write the keys of a cluster must not keep the program busy, nor empty a file.
+func TestTooManyMembers(t *testing.T) {
+	env := fixture(t, "ref-01-healthy", "/service/batman")
+	for i := range 6000 {
+		env.Store.Set(fmt.Sprintf("/members/x %d", i), `{"conn_url":"postgres://10.0.0.1:5432/postgres","state":"running","role":"replica"}`)
+	}
+	for _, text := range []string{"{{primary}}", "{{range members}}{{.}}{{end}}", "{{range readers}}{{.}}{{end}}", "{{range cluster.Members}}{{.}}{{end}}", "{{cluster.LeaderName}}"} {
+		if got := renderError(t, env, text); !strings.HasSuffix(got, ": /service/batman cannot be used: it has 6003 member keys, and of more than 5000 none is read") {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+	for i := range 1500 {
+		env.Store.Del(fmt.Sprintf("/members/x %d", i))
+	}
+	if got := render(t, env, "{{len members}}"); got != "4503" {
+		t.Errorf("of 4503 members there are %s", got)
+	}
+}
+
 func TestNoPrimaryWhy(t *testing.T) {
 	const lost = "the leader key is missing, so no member holds the leader lock at the moment"
 	tests := []struct {

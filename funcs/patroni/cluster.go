@@ -2,6 +2,7 @@ package patroni
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,6 +209,11 @@ func (c *Cluster) String() string {
 	return c.Scope
 }
 
+// maxMembers is how many members a cluster can have: many more than any has, and few
+// enough to be rendered in a second. Whoever may write the keys of a cluster must not keep
+// the program busy for minutes.
+const maxMembers = 5000
+
 // decodePlain decodes the keys of one cluster, without groups.
 func decodePlain(path, scope string, keys map[string]string) *Cluster {
 	c := &Cluster{Path: cmp.Or(safePath(path), "/"), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff,
@@ -219,13 +225,24 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 			c.Problem = "the scope holds a space"
 		}
 	}
+	found, printed := 0, map[string]int{}
+	for key := range keys {
+		if name, ok := memberName(key); ok {
+			found++
+			printed[safeName(name)]++
+		}
+	}
+	if found > maxMembers {
+		c.Problem = fmt.Sprintf("it has %d member keys, and of more than %d none is read", found, maxMembers)
+	}
 	for key, text := range keys {
 		name, ok := memberName(key)
-		if !ok {
+		if !ok || found > maxMembers {
 			continue
 		}
 		problem := c.Problem
-		if problem == "" && strings.Contains(name, " ") && isAmbiguous(name, keys) {
+		// A proxy could not tell the two apart.
+		if problem == "" && strings.Contains(name, " ") && printed[safeName(name)] > 1 {
 			problem = "the name is printed as that of another member"
 		}
 		m := decodeMember(name, text, problem)
@@ -237,7 +254,7 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 	c.SystemID = safeToken(keys["initialize"], "-")
 	c.leaderKey = strings.TrimSpace(keys["leader"])
 	c.LeaderName = safeName(c.leaderKey)
-	c.hasLeased = len(c.Members) > 0 || c.leaderKey != ""
+	c.hasLeased = found > 0 || c.leaderKey != ""
 	if hasConfig := c.setConfig(keys["config"]); !hasConfig {
 		// Patroni goes on with the configuration that it remembers, and so does
 		// what the leader says that it is.
@@ -250,17 +267,6 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 	c.FailsafeMembers = failsafeMembers(c.Failsafe, keys["failsafe"])
 	c.join(parseSync(c.SyncMode, keys["sync"]))
 	return c
-}
-
-// isAmbiguous tells whether name, with an underscore for each space, is that of
-// another member: a proxy could not tell the two apart.
-func isAmbiguous(name string, keys map[string]string) bool {
-	for key := range keys {
-		if other, ok := memberName(key); ok && other != name && safeName(other) == safeName(name) {
-			return true
-		}
-	}
-	return false
 }
 
 // memberName returns the name in a member key: one with exactly one slash
