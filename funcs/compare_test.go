@@ -119,6 +119,9 @@ func FuzzFormat(f *testing.F) {
 		if len(layout) > 50 || strings.ContainsAny(layout, "123456789T") {
 			return // Widths in the millions, and the types of arguments.
 		}
+		if strings.ContainsAny(layout, "xX") && g == math.Trunc(g) {
+			return // A number from JSON that is whole prints as one, and Go writes 0X1.6P+04.
+		}
 		args := []any{i, s, g}
 		got, want := format(layout, args...), fmt.Sprintf(layout, args...)
 		if got != want && !strings.Contains(want, "%!") {

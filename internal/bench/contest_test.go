@@ -19,6 +19,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sys/unix"
 
 	"pc4patroni/backends/etcd/etcdtest"
 
@@ -34,7 +35,11 @@ type contest struct {
 	server             *etcdtest.Server
 	etcd               *clientv3.Client
 	program, yardstick *contestant
+	members            int // of each cluster that heartbeats
 }
+
+// usualMembers is how many members a cluster has where nothing else is said.
+const usualMembers = 3
 
 // contestant is one of the two.
 type contestant struct {
@@ -56,9 +61,9 @@ const twoKeys = `keys = ["/leader", "/members"]`
 
 // newContest starts both. The program has a resource for its own cluster and one for each
 // of the clusters that are named, with a reload command each.
-func newContest(b *testing.B, clusters []string) *contest {
+func newContest(b *testing.B, clusters []string, members int) *contest {
 	b.Helper()
-	c := &contest{b: b, server: etcdtest.Start(b)}
+	c := &contest{b: b, server: etcdtest.Start(b), members: members}
 	c.etcd = proctest.DialEtcd(b, c.server.URL())
 	h := proctest.NewHost(b, c.etcd, c.server.URL())
 	c.host = h
@@ -134,15 +139,12 @@ func (c *contest) change(of *contestant, to string) time.Duration {
 // processorTime is what a process has used of the processors, without its children.
 func processorTime(b *testing.B, pid int) time.Duration {
 	b.Helper()
-	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		b.Skipf("processor time is read from /proc: %v", err)
+	var used unix.Timespec
+	clock := int32(^pid<<3 | 2) // as clock_getcpuclockid(3) makes it on Linux
+	if err := unix.ClockGettime(clock, &used); err != nil {
+		b.Skipf("the processor time of process %d: %v", pid, err)
 	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest) // from the third of proc_pid_stat(5)
-	user, _ := strconv.Atoi(fields[14-3])
-	system, _ := strconv.Atoi(fields[15-3])
-	return time.Duration(user+system) * time.Second / 100 // ticks: sysconf(_SC_CLK_TCK) is 100 on Linux
+	return time.Duration(used.Nano())
 }
 
 // spent is what it has used since the last call.
@@ -202,13 +204,10 @@ func startYardstick(b *testing.B, dir, url, leader, command string) (pid int) {
 	return cmd.Process.Pid
 }
 
-// heartbeatWrites is how many keys a cluster of three writes in each turn of its loop.
-const heartbeatWrites = 4
-
 // heartbeat writes what Patroni writes in each turn of its loop when nothing happens.
 func (c *contest) heartbeat(cluster string, turn int) {
 	prefix := "/service/" + cluster
-	for i := range heartbeatWrites - 1 {
+	for i := range c.members {
 		name := fmt.Sprintf("db%d", i+1)
 		value := proctest.MemberAt(fmt.Sprintf("10.0.0.%d", i+1), 1_000_000+turn)
 		if _, err := c.etcd.Put(c.b.Context(), prefix+"/members/"+name, value); err != nil {

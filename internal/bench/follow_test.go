@@ -17,12 +17,12 @@ const beatEvery = 10 * time.Second
 // with 3000x the full reads of the interval happen a dozen times.
 func BenchmarkLeaderChange(b *testing.B) {
 	b.Run("idle", func(b *testing.B) {
-		c := newContest(b, nil)
+		c := newContest(b, nil, usualMembers)
 		c.race(b)
 	})
 	b.Run("1000 clusters heartbeating", func(b *testing.B) {
 		clusters := clusterNames(1000)
-		c := newContest(b, clusters)
+		c := newContest(b, clusters, usualMembers)
 		stop := c.beat(clusters, beatEvery)
 		c.program.spent(b)
 		c.yardstick.spent(b)
@@ -75,7 +75,7 @@ func (c *contest) race(b *testing.B) {
 // one heartbeat, of four writes; of 1,000 clusters, -benchtime=3000x is half a minute.
 func BenchmarkHeartbeat(b *testing.B) {
 	clusters := clusterNames(1000)
-	c := newContest(b, clusters)
+	c := newContest(b, clusters, usualMembers)
 	c.program.spent(b)
 	c.yardstick.spent(b)
 	reads := c.reads()

@@ -22,7 +22,7 @@ func BenchmarkOnetime(b *testing.B) {
 	for _, n := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("%d resources", n), func(b *testing.B) {
 			clusters := clusterNames(n)
-			c := &contest{b: b, server: etcdtest.Start(b)}
+			c := &contest{b: b, server: etcdtest.Start(b), members: usualMembers}
 			c.etcd = proctest.DialEtcd(b, c.server.URL())
 			h := proctest.NewHost(b, c.etcd, c.server.URL())
 			c.populate(h, clusters)
@@ -79,7 +79,7 @@ func BenchmarkMemory(b *testing.B) {
 		b.Run(fmt.Sprintf("%d clusters", n), func(b *testing.B) {
 			for b.Loop() {
 				clusters := clusterNames(n)
-				c := &contest{b: b, server: etcdtest.Start(b)}
+				c := &contest{b: b, server: etcdtest.Start(b), members: usualMembers}
 				c.etcd = proctest.DialEtcd(b, c.server.URL())
 				h := proctest.NewHost(b, c.etcd, c.server.URL())
 				c.populate(h, clusters)

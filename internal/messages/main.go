@@ -25,7 +25,7 @@ func main() {
 			switch {
 			case err != nil:
 				return err
-			case entry.IsDir() && slices.Contains([]string{"testdata", "etcdtest", "proctest", "messages"}, entry.Name()):
+			case entry.IsDir() && slices.Contains([]string{"testdata", "etcdtest", "proctest", "bench", "messages"}, entry.Name()):
 				return fs.SkipDir
 			case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
 				return nil
