@@ -62,7 +62,9 @@ func TestChaos(t *testing.T) {
 	}
 	c.launch()
 
+	defer c.report()
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var background sync.WaitGroup
 	for i := range c.writers {
 		background.Go(func() {
@@ -74,6 +76,7 @@ func TestChaos(t *testing.T) {
 		})
 	}
 	reading, stopReading := context.WithCancel(t.Context())
+	defer stopReading()
 	var reader sync.WaitGroup
 	reader.Go(func() { c.read(reading) })
 	for until := time.Now().Add(*chaosFor); time.Now().Before(until) && !t.Failed(); {
@@ -108,13 +111,18 @@ func TestChaos(t *testing.T) {
 	c.host.Run.Signal(t, syscall.SIGTERM)
 	c.host.Ended(0)
 	c.host.Tidy()
+	t.Logf("reloads %v", told)
+}
+
+// report tells what happened.
+func (c *chaos) report() {
 	for _, what := range slices.Sorted(maps.Keys(c.counts)) {
-		t.Logf("%4d x %s", c.counts[what], what)
+		c.t.Logf("%4d x %s", c.counts[what], what)
 	}
 	for _, w := range c.writers {
-		t.Logf("cluster %s: %d writes acknowledged", w.name, w.written)
+		c.t.Logf("cluster %s: %d writes acknowledged", w.name, w.written)
 	}
-	t.Logf("reloads %v; the readers saw %d whole files", told, c.seen)
+	c.t.Logf("a reader found %d whole files", c.seen)
 }
 
 // chaos is one run.
@@ -267,7 +275,7 @@ func (c *chaos) happen(ctx context.Context) {
 	}
 	ofHost := []event{
 		{"disk full", func() { _ = os.WriteFile(fill, make([]byte, 512<<10), 0o644) }, func() { os.Remove(fill) }},
-		{"disk read-only", func() { remount(c.t, c.host.Out, syscall.MS_RDONLY, "") }, func() { remount(c.t, c.host.Out, 0, "") }},
+		{"disk read-only", func() { c.readOnly(syscall.MS_RDONLY) }, func() { c.readOnly(0) }},
 		{"reloads fail", func() { proctest.Write(c.t, "", flag) }, func() { os.Remove(flag) }},
 		{"program killed", func() { c.host.Kill() }, c.launch},
 		{"program frozen", func() { c.host.Run.Signal(c.t, syscall.SIGSTOP) }, func() { c.host.Run.Signal(c.t, syscall.SIGCONT) }},
@@ -301,6 +309,13 @@ func (c *chaos) happen(ctx context.Context) {
 		pause(300)
 	}
 	pause(3_000)
+}
+
+// readOnly remounts the file system, which is not possible while a file is being written.
+func (c *chaos) readOnly(flag uintptr) {
+	proctest.Eventually(c.t, proctest.LongEnough, "the file system is remounted", func() error {
+		return syscall.Mount("tmpfs", c.host.Out, "tmpfs", syscall.MS_REMOUNT|flag, "")
+	})
 }
 
 func (c *chaos) compact() {
