@@ -40,6 +40,26 @@ func TestSlowResourcesAreAlive(t *testing.T) {
 	})
 }
 
+// A template may look up many names, each of which takes its time.
+func TestLookupIsNoStandstill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var live liveness
+		live.beat()
+		resolver := beatingResolver{&live}
+		for _, lookup := range []func() error{
+			func() error { _, err := resolver.LookupIP(t.Context(), "ip", "127.0.0.1"); return err },
+			func() error { _, _, err := resolver.LookupSRV(t.Context(), "", "", "\x00"); return err },
+		} {
+			time.Sleep(time.Minute)
+			before := time.Now()
+			_ = lookup() // what it finds does not matter
+			if !live.alive(before, time.Now()) {
+				t.Error("a lookup does not count as a sign of life")
+			}
+		}
+	})
+}
+
 // A file system that does not answer, as a network mount may, stalls the unit
 // that waits for it, and nobody else.
 func TestStalledInFileSystem(t *testing.T) {

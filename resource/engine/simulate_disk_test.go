@@ -140,6 +140,9 @@ func (s *simulation) changeDisk(what string, arg int) {
 // not the engine's to tell.
 func (s *simulation) boot() {
 	saw := s.see("the proxy that starts")
+	if _, err := os.Stat(s.out("a.conf.bak")); err == nil {
+		s.look("who wants the backup", s.out("a.conf.bak"))
+	}
 	for _, line := range []string{"reload one", "reload two", "reload three"} {
 		s.tell(line, saw)
 	}

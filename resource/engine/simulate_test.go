@@ -56,7 +56,7 @@ func simConf(variant int) map[string]string {
 		prefixOfPlain = "/service/b"
 	}
 	conf := map[string]string{
-		"a-main.toml": "[template]\nprefix = \"/service/a\"\nsrc = \"one.tmpl\"\ndest = \"OUTa.conf\"\ncheck_cmd = \"check {{.src}}\"\nreload_cmd = \"reload one\"\n",
+		"a-main.toml": "[template]\nprefix = \"/service/a\"\nsrc = \"one.tmpl\"\ndest = \"OUTa.conf\"\nbackup = true\ncheck_cmd = \"check {{.src}}\"\nreload_cmd = \"reload one\"\n",
 		"a-side.toml": "[template]\nprefix = \"/service/a\"\nsrc = \"one.tmpl\"\ndest = \"OUTside/side.conf\"\nreload_cmd = \"" + reloadOfSide + "\"\n",
 		"b-main.toml": "[template]\nprefix = \"/service/b\"\nkeys = [\"/leader\", \"/members\", \"/serial\"]\nsrc = \"one.tmpl\"\ndest = \"OUT" + destOfB +
 			"\"\ncheck_cmd = \"check {{.src}}\"\nreload_cmd = \"reload two\"\n",

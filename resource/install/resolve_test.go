@@ -126,8 +126,11 @@ func TestPlantedLink(t *testing.T) {
 func TestPlantedNames(t *testing.T) {
 	plants := map[string]func(path, victim string) error{
 		"symbolic link": func(path, victim string) error { return os.Symlink(victim, path) },
-		"hard link":     func(path, victim string) error { return os.Link(victim, path) },
-		"pipe":          func(path, _ string) error { return unix.Mkfifo(path, 0o644) },
+		"link to nothing": func(path, victim string) error {
+			return os.Symlink(victim+"-new", path)
+		},
+		"hard link": func(path, victim string) error { return os.Link(victim, path) },
+		"pipe":      func(path, _ string) error { return unix.Mkfifo(path, 0o644) },
 	}
 	for what, plant := range plants {
 		t.Run(what, func(t *testing.T) {
