@@ -121,6 +121,28 @@ func simulate(t *testing.T, steps []schedule.Step) (result error) {
 	return result
 }
 
+// However many nodes hang, the watchdog must not take the program for one that does.
+func TestHungNodesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimStore(rand.New(rand.NewPCG(1, 1)))
+		cfg := Config{Nodes: []string{"http://m0:2379", "http://m1:2379", "http://m2:2379", "http://m3:2379", "http://m4:2379"}, RequestTimeout: 5 * time.Second}
+		c := newSimClient(t, cfg, s)
+		for _, m := range s.members {
+			m.frozen = true
+		}
+		began := time.Now()
+		if _, err := c.Load(t.Context(), []string{"/service/"}); err == nil {
+			t.Error("Load of a frozen etcd succeeds")
+		}
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("Load takes %v", took)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // newSimClient makes a client whose connection is the simulated store.
 func newSimClient(t *testing.T, cfg Config, s *simStore) *Client {
 	c, err := New(cfg)
