@@ -145,7 +145,7 @@ func (f *fleet) startProxy() {
 }
 
 // heart writes what Patroni writes.
-func (f *fleet) heart() *contest { return &contest{b: f.b, etcd: f.client} }
+func (f *fleet) heart() *contest { return &contest{b: f.b, etcd: f.client, members: usualMembers} }
 
 // lead makes a member the leader.
 func (f *fleet) lead(member string) {
