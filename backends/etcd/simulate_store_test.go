@@ -43,21 +43,18 @@ type simStore struct {
 
 // simMember is one member.
 type simMember struct {
-	applied             int64
-	down, frozen        bool
-	cut                 bool // off from the other members
-	sticks              bool // does not apply what it gets, and does not know it
-	streams             map[*simStream]bool
-	tokens              map[string]int // with the revision of the permissions
-	thaw                chan struct{}  // closed when it is not frozen any more
-	progress            chan struct{}  // closed when it has applied more
-	noLeaderAfter, wait time.Duration
+	applied      int64
+	down, frozen bool
+	cut          bool // off from the other members
+	sticks       bool // does not apply what it gets, and does not know it
+	streams      map[*simStream]bool
+	tokens       map[string]int // with the revision of the permissions
 }
 
 func newSimStore(random *rand.Rand) *simStore {
 	s := &simStore{random: random, truth: map[uint64][][]map[string]string{}}
 	for range 3 {
-		s.members = append(s.members, &simMember{streams: map[*simStream]bool{}, tokens: map[string]int{}, progress: make(chan struct{})})
+		s.members = append(s.members, &simMember{streams: map[*simStream]bool{}, tokens: map[string]int{}})
 	}
 	s.begin(1, map[string]string{}, 1)
 	return s
@@ -116,11 +113,7 @@ func (s *simStore) advance(m *simMember) {
 	if m.down || m.frozen || m.cut || m.sticks {
 		return
 	}
-	if m.applied < s.head() {
-		m.applied = s.head()
-		close(m.progress)
-		m.progress = make(chan struct{})
-	}
+	m.applied = max(m.applied, s.head())
 	for st := range m.streams {
 		s.feed(st)
 	}
