@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,8 +44,9 @@ type simFollower struct {
 	s        *simStore
 	held     map[string]map[string]string // by path; nil if none, or denied
 	versions map[string]backends.Version
-	last     time.Time // of the last call
-	loose    bool      // a restore in the same cluster may go unnoticed before the next full read
+	last     time.Time  // of the last call
+	loose    bool       // a restore in the same cluster may go unnoticed before the next full read
+	mu       sync.Mutex // guards what follows
 	mistaken bool
 	events   []string // what happened, mistakes among it
 }
@@ -88,7 +90,10 @@ func simulate(t *testing.T, steps []schedule.Step) (result error) {
 		f.heal()
 		time.Sleep(2 * time.Minute)
 		f.judge("after two minutes of peace")
-		if quiet := time.Since(f.last); quiet > backends.Silence {
+		s.mu.Lock()
+		quiet := time.Since(f.last)
+		s.mu.Unlock()
+		if quiet > backends.Silence {
 			f.mistake("the client has said nothing for %v", quiet)
 		}
 		s.txn("/service/a/leader", "the last")
@@ -160,12 +165,16 @@ func newSimClient(t *testing.T, cfg Config, s *simStore) *Client {
 }
 
 func (f *simFollower) mistake(format string, args ...any) {
-	f.mistaken = true
 	f.log(format, args...)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mistaken = true
 }
 
 func (f *simFollower) log(format string, args ...any) {
 	at := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.events = append(f.events, fmt.Sprintf("%v %s", at.Round(time.Millisecond), fmt.Sprintf(format, args...)))
 }
 

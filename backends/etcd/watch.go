@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -115,7 +116,10 @@ func (w *watch) run(ctx context.Context, paths []backends.WatchPath, resync time
 	}
 	w.pings.start(w.c.cfg.Silence)
 	defer w.pings.ticker.Stop()
-	due := time.NewTimer(w.untilResync(resync))
+	// The hosts of a fleet come back together when etcd does, and must not read together
+	// an interval later.
+	first := w.untilResync(resync) / 2
+	due := time.NewTimer(first + rand.N(first+1))
 	defer due.Stop()
 	if err := w.c.turn(ctx); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -17,7 +18,7 @@ func TestPictures(t *testing.T) {
 	}
 	for _, picture := range pictures {
 		script := picture[:len(picture)-len(".svg")] + ".sh"
-		out := proctest.Invoke(t, nil, script)
+		out := proctest.Invoke(t, os.Environ(), script)
 		if out.Code != 0 || out.Stdout != proctest.Read(t, picture) {
 			t.Errorf("%s does not draw %s: status %d\n%s", script, picture, out.Code, out.Stderr)
 		}

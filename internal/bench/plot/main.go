@@ -1,7 +1,8 @@
 // Command plot draws how the program grows with clusters and members, from what
 // BenchmarkGrowth prints, and prints the same figures as a table in Markdown:
 //
-//	go test ./internal/bench -run '^$' -bench Growth -benchtime 200x -timeout 0 | go run ./internal/bench/plot -o docs/pictures/growth.svg
+//	go test ./internal/bench -run '^$' -bench Growth -benchtime 200x -timeout 0 >docs/pictures/growth.txt
+//	go run ./internal/bench/plot -o docs/pictures/growth.svg <docs/pictures/growth.txt
 package main
 
 import (
@@ -22,7 +23,7 @@ func main() {
 	log.SetFlags(0)
 	out := flag.String("o", "growth.svg", "the picture")
 	flag.Parse()
-	runs, err := read(io.TeeReader(os.Stdin, os.Stderr)) // the benchmark takes minutes: show how far it is
+	runs, err := read(os.Stdin)
 	if err != nil {
 		log.Fatal(err)
 	}
