@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template/parse"
@@ -35,10 +33,6 @@ type templateFile struct {
 	calls    map[string]bool        // the functions that it calls
 	includes []string               // the names that it includes literally
 	computes bool                   // it includes a name that is only known at run time
-	// positions is set if it may print what depends on positions in the write-ahead log,
-	// other than by reading the keys named here.
-	positions bool
-	reads     []string
 }
 
 func newLibrary(dir, left, right string) *library {
@@ -76,8 +70,6 @@ func (lib *library) source(name string) (*source, error) {
 			}
 		}
 		maps.Copy(s.calls, f.calls)
-		s.positions = s.positions || f.positions
-		s.reads = append(s.reads, f.reads...)
 		queue = append(queue, f.includes...)
 		computes = computes || f.computes
 	}
@@ -89,7 +81,7 @@ func (lib *library) source(name string) (*source, error) {
 		for _, name := range slices.Sorted(maps.Keys(s.computed)) {
 			fmt.Fprintf(digest, "%q %x ", name, s.computed[name].digest)
 		}
-		s.calls, s.positions = nil, true
+		s.calls = nil
 	}
 	digest.Sum(s.digest[:0])
 	lib.sources[name] = s
@@ -138,17 +130,9 @@ func (lib *library) read(f *templateFile, name string) error {
 	if err != nil {
 		return explain(lib.dir, err, lib.functions)
 	}
-	f.positions = positionWords.Match(text)
 	for _, tree := range f.trees {
 		walkCalls(tree.Root, func(function string, call *parse.CommandNode) {
 			f.calls[function] = true
-			switch literal, ok := literalArgument(call); {
-			case funcs.SeesNoPositions(function):
-			case ok && funcs.ReadsKeys(function):
-				f.reads = append(f.reads, path.Join("/", literal))
-			default:
-				f.positions = true
-			}
 			if function != "include" {
 				return
 			}
@@ -162,10 +146,6 @@ func (lib *library) read(f *templateFile, name string) error {
 	slices.Sort(f.includes) // trees come in no order
 	return nil
 }
-
-// positionWords are the fields that depend on positions in the write-ahead log, and the
-// verbs of printf that print whole members. That a comment may hold them too does no harm.
-var positionWords = regexp.MustCompile(`\b(XLogLocation|ReceiveLSN|ReplayLSN|Lag|ReceiveLag|ReplayLag|Optime|Raw)\b|%[-0-9 .]*[#+]`)
 
 // literalArgument returns the first argument of a call if it is a string.
 func literalArgument(call *parse.CommandNode) (string, bool) {

@@ -25,16 +25,12 @@ const maxIncludes = 100
 // each execution borrows an instance of its own, because the functions are bound
 // to the env of one execution.
 type source struct {
-	dir   string // the folder of the templates
-	name  string // slash-separated, below dir
-	trees map[string]*parse.Tree
-	calls map[string]bool // the functions that are called; nil is all
-	// What it renders may depend on positions in the write-ahead log: of any key, or of those
-	// that match a pattern.
-	positions bool
-	reads     []string
-	computed  map[string]*templateFile // what may be included by a computed name
-	digest    [sha256.Size]byte        // of all that was read
+	dir      string // the folder of the templates
+	name     string // slash-separated, below dir
+	trees    map[string]*parse.Tree
+	calls    map[string]bool          // the functions that are called; nil is all
+	computed map[string]*templateFile // what may be included by a computed name
+	digest   [sha256.Size]byte        // of all that was read
 
 	mu   sync.Mutex
 	idle []*instance

@@ -6,10 +6,8 @@
 package resource
 
 import (
-	"path"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -86,15 +84,6 @@ func (res *Resource) Check(src string) string { return expand(res.CheckCmd, src,
 
 // IsStatic tells whether the resource sees no keys at all.
 func (res *Resource) IsStatic() bool { return len(res.Paths) == 0 }
-
-// SeesPositions tells whether the file may depend on the positions in the write-ahead log
-// that a key, as the template sees it, holds: they change with every heartbeat.
-func (res *Resource) SeesPositions(key string) bool {
-	return res.source == nil || res.source.positions || slices.ContainsFunc(res.source.reads, func(pattern string) bool {
-		matches, err := path.Match(pattern, key)
-		return matches || err != nil || pattern == key
-	})
-}
 
 // SameAs tells whether both declare the same and have the same templates.
 func (res *Resource) SameAs(other *Resource) bool {

@@ -63,7 +63,6 @@ func (r *resourceState) takeOverFrom(before *resourceState) {
 	r.before = before
 	if r.SameKeys(before.Resource) {
 		r.keys, r.inherited = before.keys, true
-		r.keys.seenBy(r.Resource)
 	}
 	if r.Dest != before.Dest {
 		return

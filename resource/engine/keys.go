@@ -29,13 +29,6 @@ func newKeys(res *resource.Resource) *keys {
 	return &keys{resource: res, store: funcs.NewStore(), changes: map[string]backends.Change{}, read: map[string]error{}}
 }
 
-// seenBy has another resource, which sees the same keys, take them over.
-func (k *keys) seenBy(res *resource.Resource) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.resource = res
-}
-
 // apply takes an update of one path.
 func (k *keys) apply(up *backends.Update) urgency {
 	k.mu.Lock()
@@ -96,9 +89,6 @@ func (k *keys) change(c backends.Change) urgency {
 	case c.Deleted:
 		return settling
 	case had && (before == c.Value || patroni.OnlyPositionsMoved(c.Key, before, c.Value)):
-		if !k.resource.SeesPositions(key) {
-			return nothing // the next rendering takes it along
-		}
 		return relaxed
 	}
 	return urgent

@@ -257,37 +257,3 @@ func TestKeysWithoutRun(t *testing.T) {
 		t.Errorf("an engine that does not run has keys %v", got)
 	}
 }
-
-// A heartbeat moves positions in the write-ahead log. A file that cannot depend on them is not
-// rendered; what a template sees that does is the newest.
-func TestHeartbeatRendersOnlyWhatSeesPositions(t *testing.T) {
-	member := func(n int) string {
-		return fmt.Sprintf(`{"conn_url":"postgres://10.0.0.1:5432/postgres","state":"running","role":"replica","xlog_location":%d}`, n)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		s := newSite(t, map[string]string{"/app/leader": "db1", "/app/members/db1": member(1)},
-			"templates/a.tmpl", "{{primary.Addr}}\n", "templates/b.tmpl", "{{primary.XLogLocation}}\n",
-			"conf.d/a.toml", plainResource, "conf.d/b.toml", strings.NewReplacer("OUTa.conf", "OUTb.conf", "a.tmpl", "b.tmpl").Replace(plainResource))
-		d := s.start()
-		d.ready()
-		before := len(s.events.of(Rendered, "a"))
-		for n := range 5 {
-			s.backend.put("/app/members/db1", member(n+2))
-			time.Sleep(1500 * time.Millisecond)
-			d.waitFile("b.conf", fmt.Sprintf("%d\n", n+2))
-		}
-		if got := len(s.events.of(Rendered, "a")); got != before {
-			t.Errorf("five heartbeats rendered a %d times", got-before)
-		}
-		// A new template sees what has come meanwhile, and the heartbeats after that.
-		s.write("templates/a.tmpl", "{{primary.XLogLocation}}\n")
-		d.reload()
-		d.waitFile("a.conf", "6\n")
-		s.backend.put("/app/members/db1", member(7))
-		d.waitFile("a.conf", "7\n")
-		s.write("templates/a.tmpl", "{{primary.Addr}}\n")
-		d.reload()
-		s.backend.put("/app/members/db1", strings.Replace(member(8), "10.0.0.1", "10.0.0.9", 1))
-		d.waitFile("a.conf", "10.0.0.9:5432\n")
-	})
-}
