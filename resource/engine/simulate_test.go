@@ -274,7 +274,9 @@ func (s *simulation) do(what schedule.Step) {
 		clear(s.failing)
 		s.mu.Unlock()
 	case "edit file":
+		s.mu.Lock() // nobody reads what is half written by hand
 		_ = os.WriteFile(dest, []byte("by hand\nend\n"), 0o644)
+		s.mu.Unlock()
 	case "remove file":
 		os.Remove(dest)
 	case "directory away":
@@ -394,7 +396,7 @@ func (s *simulation) command(ctx context.Context, _ []string, line string, timeo
 	}
 	s.mu.Unlock()
 	if command == "check" {
-		s.look("the check", arg)
+		_, _ = s.look("the check", arg)
 	} else {
 		saw := s.see(line)
 		defer func() {
@@ -426,26 +428,29 @@ func (s *simulation) command(ctx context.Context, _ []string, line string, timeo
 	return time.Since(began), nil
 }
 
-// look judges a file that somebody reads: it is whole, and no older than one before.
-func (s *simulation) look(who, path string) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		s.mistake("%s finds no file: %v", who, err)
-		return
-	}
-	if !strings.HasSuffix(string(data), "end\n") {
-		s.mistake("%s sees half a file, %s: %q", who, path, data)
-	}
-	if found := serialIn.FindStringSubmatch(string(data)); found != nil && who != "the check" && filepath.Base(path) != "plain.conf" { // that one changes its cluster
-		serial, _ := strconv.Atoi(found[1])
-		s.mu.Lock()
-		older := serial < s.newest[path]
+// look reads a file as somebody does, and judges it: it is whole, and no older than one
+// that was read before. A dest may be missing.
+func (s *simulation) look(who, path string) (data []byte, err error) {
+	s.mu.Lock() // two who read at the same moment judge in the order in which they read
+	data, err = os.ReadFile(path)
+	older := false
+	if found := serialIn.FindSubmatch(data); found != nil && who != "the check" && filepath.Base(path) != "plain.conf" { // that one changes its cluster
+		serial, _ := strconv.Atoi(string(found[1]))
+		older = serial < s.newest[path]
 		s.newest[path] = max(serial, s.newest[path])
-		s.mu.Unlock()
-		if older {
-			s.mistake("%s sees an older file than before, %s: %q", who, path, data)
-		}
 	}
+	s.mu.Unlock()
+	switch {
+	case err != nil:
+		if who == "the check" {
+			s.mistake("%s finds no file: %v", who, err)
+		}
+	case !strings.HasSuffix(string(data), "end\n"):
+		s.mistake("%s sees half a file, %s: %q", who, path, data)
+	case older:
+		s.mistake("%s sees an older file than before, %s: %q", who, path, data)
+	}
+	return data, err
 }
 
 // heal makes everything well that a schedule may have broken, and waits.
