@@ -58,6 +58,7 @@ func (s *simulation) step(what, path string) error {
 			if d.powerCut {
 				d.lose(s)
 			}
+			close(s.imaged)
 		}
 	}
 	once := d.once == 1

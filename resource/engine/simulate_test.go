@@ -93,6 +93,7 @@ type simulation struct {
 	failing  map[string]string            // "check" or "reload": fails, hangs or is slow
 	told     map[string]map[string]string // what each reload command last saw, by dest
 	image    map[string]string            // of the disk, if it was asked for
+	imaged   chan struct{}                // closed when the image is taken
 	wanted   bool                         // the next command takes the image
 	disk     simDisk
 	mistakes []string
@@ -118,7 +119,7 @@ func simulate(t *testing.T, steps []schedule.Step) (result error) {
 		s.begin()
 		for _, step := range steps {
 			s.do(step)
-			s.sleep(step.Wait)
+			s.sleep(step.Wait, nil)
 		}
 		s.heal()
 		s.judge()
@@ -200,14 +201,18 @@ func (s *simulation) end(cause error) {
 	s.kill(nil)
 }
 
-// sleep lets time pass, as systemd's watchdog sees it.
-func (s *simulation) sleep(d time.Duration) {
+// sleep lets time pass, as systemd's watchdog sees it, but no longer than until woken.
+func (s *simulation) sleep(d time.Duration, woken <-chan struct{}) {
 	for d > 0 {
 		since, part := time.Now(), min(d, 10*time.Second)
 		if part == 10*time.Second {
 			s.engine.Stalled(since)
 		}
-		time.Sleep(part)
+		select {
+		case <-woken:
+			return
+		case <-time.After(part):
+		}
 		synctest.Wait()
 		if part == 10*time.Second {
 			if stalled := s.engine.Stalled(since); len(stalled) > 0 {
@@ -309,21 +314,16 @@ func (s *simulation) do(what schedule.Step) {
 	case "kill in a command", "kill at a step", "power cut at a step":
 		// As kill -9 would: what is on the disk at that moment is all that is left.
 		s.mu.Lock()
-		s.wanted, s.image = what.What == "kill in a command", nil
+		imaged := make(chan struct{})
+		s.wanted, s.image, s.imaged = what.What == "kill in a command", nil, imaged
 		s.mu.Unlock()
 		s.changeDisk(what.What, what.Arg)
-		taken := func() map[string]string {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.image
-		}
-		for wait := what.Wait; wait > 0 && taken() == nil; wait -= time.Millisecond {
-			s.sleep(time.Millisecond)
-		}
+		s.sleep(what.Wait, imaged)
 		s.mu.Lock()
 		s.wanted = false
+		image := s.image
 		s.mu.Unlock()
-		if image := taken(); image != nil {
+		if image != nil {
 			s.end(ErrAtOnce)
 			s.restoreDisk(image)
 			clear(s.newest)
@@ -393,6 +393,7 @@ func (s *simulation) command(ctx context.Context, _ []string, line string, timeo
 	how := s.failing[command]
 	if s.wanted && s.image == nil {
 		s.image = s.files()
+		close(s.imaged)
 	}
 	s.mu.Unlock()
 	if command == "check" {
@@ -458,7 +459,7 @@ func (s *simulation) heal() {
 	for _, what := range []string{"back", "allow", "commands work", "disk works", "directory back"} {
 		s.do(schedule.Step{What: what})
 	}
-	s.sleep(5 * time.Minute)
+	s.sleep(5*time.Minute, nil)
 }
 
 // expected returns what a file should hold now, or "" if it is held.
