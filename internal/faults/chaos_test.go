@@ -25,6 +25,7 @@ import (
 var (
 	chaosFor   = flag.Duration("chaos", 20*time.Second, "how long TestChaos has things go wrong")
 	chaosQuiet = flag.Duration("chaos-quiet", 5*time.Second, "how long everything must stay right afterwards")
+	chaosClock = flag.Bool("chaos-clock", false, "TestChaos sets the program's wall clock too; it is then built without the race detector")
 	chaosSeed  = flag.Uint64("chaos-seed", 0, "the seed of TestChaos; 0 is a random one")
 )
 
@@ -35,7 +36,7 @@ var (
 // frozen, stopped and sent SIGHUP. A reader of the files must never see half of one.
 // Afterwards everything has to be right within a minute and to stay so, without a reload.
 //
-//	go test ./internal/faults -run TestChaos -chaos 1h -chaos-quiet 10m -timeout 0
+//	go test ./internal/faults -run TestChaos -chaos 1h -chaos-quiet 10m -chaos-clock -timeout 0
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers: not with -short")
@@ -51,6 +52,10 @@ func TestChaos(t *testing.T) {
 	c := &chaos{t: t, random: rand.New(rand.NewPCG(seed, 0)), cluster: startChaosCluster(t), counts: map[string]int{}}
 	c.host = newHost(t, proctest.DialEtcd(t, c.cluster.urls()...), c.cluster.urls()...)
 	mount(t, "tmpfs", c.host.Out, "tmpfs", 0, "size=256k")
+	if *chaosClock {
+		c.clock = proctest.NewClock(t)
+		c.host.Program = c.clock.Program
+	}
 	c.declare()
 	c.writers = make([]chaosWriter, 2)
 	for i := range c.writers {
@@ -131,6 +136,7 @@ type chaos struct {
 	random  *rand.Rand
 	cluster *chaosCluster
 	host    *host
+	clock   *proctest.Clock // nil: it stays that of the machine
 	port    int
 	writers []chaosWriter
 	counts  map[string]int // what happened, how often
@@ -283,6 +289,9 @@ func (c *chaos) happen(ctx context.Context) {
 		{"program sent SIGHUP", func() { c.host.Run.Signal(c.t, syscall.SIGHUP) }, nothing},
 		{"file edited", func() { _ = os.WriteFile(c.host.Dest("a2"), []byte("0\n"+strings.Repeat("0\n", 300)+"end 0\n"), 0o644) }, nothing},
 		{"file removed", func() { os.Remove(c.host.Dest("b")) }, nothing},
+	}
+	if c.clock != nil {
+		ofHost = append(ofHost, event{"clock set", func() { c.clock.Step(c.t, time.Duration(c.random.IntN(200_000)-100_000)*time.Second) }, nothing})
 	}
 	var events []event
 	switch c.random.IntN(3) {

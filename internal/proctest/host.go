@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// longEnough bounds whatever should take a moment, on a machine with other things to do.
+// LongEnough bounds whatever should take a moment, on a machine with other things to do.
 const LongEnough = 30 * time.Second
 
 // A Host is what runs beside a proxy: the program with its configuration, the files that
@@ -43,7 +43,7 @@ func NewHost(t testing.TB, etcd *clientv3.Client, nodes ...string) *Host {
 	return h
 }
 
-// dialEtcd is a connection of the test's own to a server that asks for nothing.
+// DialEtcd is a connection of the test's own to a server that asks for nothing.
 func DialEtcd(t testing.TB, urls ...string) *clientv3.Client {
 	t.Helper()
 	c, err := clientv3.New(clientv3.Config{Endpoints: urls, DialTimeout: LongEnough, Logger: zap.NewNop()})
@@ -54,7 +54,7 @@ func DialEtcd(t testing.TB, urls ...string) *clientv3.Client {
 	return c
 }
 
-// declared is a resource. What is left empty gets a default that most cases need.
+// Declared is a resource. What is left empty gets a default that most cases need.
 type Declared struct {
 	Name     string
 	Prefix   string // that of the host
@@ -65,11 +65,11 @@ type Declared struct {
 	Extra    string // further lines
 }
 
-// lineTemplate makes one line: the primary, its address, and a key that tests use to see
+// LineTemplate makes one line: the primary, its address, and a key that tests use to see
 // how far the program has come.
 const LineTemplate = "{{with primary}}{{.Name}} {{.Addr}}{{end}} {{getv \"/fence\" \"-\"}}\n"
 
-// declare writes the resource's files.
+// Declare writes the resource's files.
 func (h *Host) Declare(d Declared) {
 	h.T.Helper()
 	if d.Prefix == "" {
@@ -97,14 +97,14 @@ func (h *Host) Declare(d Declared) {
 
 func (h *Host) Dest(name string) string { return filepath.Join(h.Out, name+".conf") }
 
-// record is a reload command that notes what a proxy would read now.
+// Record is a reload command that notes what a proxy would read now.
 func (h *Host) Record(name string) string {
 	return fmt.Sprintf("cat {{.dest}} >>%s", h.ToldFile(name))
 }
 
 func (h *Host) ToldFile(name string) string { return filepath.Join(h.Dir, name+".told") }
 
-// told returns the lines that the proxy read, one for each reload.
+// Told returns the lines that the proxy read, one for each reload.
 func (h *Host) Told(name string) []string {
 	h.T.Helper()
 	content, err := os.ReadFile(h.ToldFile(name))
@@ -114,7 +114,7 @@ func (h *Host) Told(name string) []string {
 	return strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
 }
 
-// argv is the daemon's command line. The interval is long, so that nothing is put right by
+// Argv is the daemon's command line. The interval is long, so that nothing is put right by
 // it unless the test gives another one.
 func (h *Host) Argv(flags ...string) []string {
 	h.T.Helper()
@@ -129,7 +129,7 @@ func (h *Host) Argv(flags ...string) []string {
 	return append(argv, flags...)
 }
 
-// start starts the daemon.
+// Start starts the daemon.
 func (h *Host) Start(flags ...string) {
 	h.T.Helper()
 	// Under the race detector a program sleeps for a second at its end, unless told so.
@@ -146,7 +146,7 @@ func Exists(path string) bool {
 	return err == nil
 }
 
-// stop ends the daemon as systemd would and checks that it leaves nothing behind.
+// Stop ends the daemon as systemd would and checks that it leaves nothing behind.
 func (h *Host) Stop() {
 	h.T.Helper()
 	h.Run.Signal(h.T, syscall.SIGTERM)
@@ -154,7 +154,7 @@ func (h *Host) Stop() {
 	h.Tidy()
 }
 
-// ended waits for the end of the daemon, and fails the test if its status is another.
+// Ended waits for the end of the daemon, and fails the test if its status is another.
 func (h *Host) Ended(status int) {
 	h.T.Helper()
 	select {
@@ -167,14 +167,14 @@ func (h *Host) Ended(status int) {
 	}
 }
 
-// kill ends the daemon as a crash would.
+// Kill ends the daemon as a crash would.
 func (h *Host) Kill() {
 	h.T.Helper()
 	h.Run.Signal(h.T, syscall.SIGKILL)
 	<-h.Run.Done
 }
 
-// tidy checks that nothing lies beside the dests: no staged file, no mark.
+// Tidy checks that nothing lies beside the dests: no staged file, no mark.
 func (h *Host) Tidy() {
 	h.T.Helper()
 	for _, name := range h.Litter() {
@@ -182,7 +182,7 @@ func (h *Host) Tidy() {
 	}
 }
 
-// litter returns the names of the program's own files among the dests.
+// Litter returns the names of the program's own files among the dests.
 func (h *Host) Litter() []string {
 	h.T.Helper()
 	entries, err := os.ReadDir(h.Out)
@@ -199,13 +199,13 @@ func (h *Host) Litter() []string {
 	return names
 }
 
-// log returns what the daemon has logged over all its runs.
+// Log returns what the daemon has logged over all its runs.
 func (h *Host) Log() string {
 	h.T.Helper()
 	return Read(h.T, h.Dir, "pc4patroni.log")
 }
 
-// awaitLog waits until the log holds the text so many times or more.
+// AwaitLog waits until the log holds the text so many times or more.
 func (h *Host) AwaitLog(text string, times int) {
 	h.T.Helper()
 	h.Await(fmt.Sprintf("%d x %q in the log", times, text), func() error {
@@ -216,7 +216,7 @@ func (h *Host) AwaitLog(text string, times int) {
 	})
 }
 
-// logged fails the test unless the log holds the text exactly so often.
+// Logged fails the test unless the log holds the text exactly so often.
 func (h *Host) Logged(text string, times int) {
 	h.T.Helper()
 	if got := strings.Count(h.Log(), text); got != times {
@@ -224,7 +224,7 @@ func (h *Host) Logged(text string, times int) {
 	}
 }
 
-// await waits for a condition while the daemon runs.
+// Await waits for a condition while the daemon runs.
 func (h *Host) Await(what string, condition func() error) {
 	h.T.Helper()
 	h.awaitFor(LongEnough, what, condition)
@@ -242,7 +242,7 @@ func (h *Host) awaitFor(deadline time.Duration, what string, condition func() er
 	})
 }
 
-// awaitFile waits until the dest of the resource holds the line.
+// AwaitFile waits until the dest of the resource holds the line.
 func (h *Host) AwaitFile(name, line string) {
 	h.T.Helper()
 	h.awaitContent(h.Dest(name), line+"\n")
@@ -259,7 +259,7 @@ func (h *Host) awaitContent(path, content string) {
 	})
 }
 
-// awaitTold waits until the last thing that the proxy was told is the line, and nothing is
+// AwaitTold waits until the last thing that the proxy was told is the line, and nothing is
 // owed to it any more.
 func (h *Host) AwaitTold(name, line string) {
 	h.T.Helper()
@@ -275,7 +275,7 @@ func (h *Host) AwaitTold(name, line string) {
 	h.FileIs(h.Dest(name), line+"\n")
 }
 
-// awaitToldTimes waits until the proxy was told so often.
+// AwaitToldTimes waits until the proxy was told so often.
 func (h *Host) AwaitToldTimes(name string, times int) {
 	h.T.Helper()
 	h.Await("the proxy is told again", func() error {
@@ -286,7 +286,7 @@ func (h *Host) AwaitToldTimes(name string, times int) {
 	})
 }
 
-// fileIs fails the test unless the file holds exactly that now.
+// FileIs fails the test unless the file holds exactly that now.
 func (h *Host) FileIs(path, content string) {
 	h.T.Helper()
 	if got := Read(h.T, path); got != content {
@@ -294,7 +294,7 @@ func (h *Host) FileIs(path, content string) {
 	}
 }
 
-// toldExactly fails the test unless the proxy was told these lines, no more and no less.
+// ToldExactly fails the test unless the proxy was told these lines, no more and no less.
 func (h *Host) ToldExactly(name string, lines ...string) {
 	h.T.Helper()
 	if got := h.Told(name); !slices.Equal(got, lines) {
@@ -302,7 +302,7 @@ func (h *Host) ToldExactly(name string, lines ...string) {
 	}
 }
 
-// put writes keys of the host's prefix, each in a revision of its own.
+// Put writes keys of the host's prefix, each in a revision of its own.
 func (h *Host) Put(pairs ...string) {
 	h.T.Helper()
 	ctx, cancel := context.WithTimeout(h.T.Context(), LongEnough)
@@ -323,7 +323,7 @@ func (h *Host) Delete(key string, opts ...clientv3.OpOption) {
 	}
 }
 
-// led is what Patroni writes for members db1 and db2 with the first of them leading,
+// Led is what Patroni writes for members db1 and db2 with the first of them leading,
 // as pairs for put.
 func Led(leader string) []string {
 	return []string{

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// holdings is what a process holds. Bytes.
+// Holdings is what a process holds. Bytes.
 type Holdings struct {
 	Descriptors, threads int
 	Resident             int
@@ -28,7 +28,7 @@ func (h Holdings) String() string {
 	return s
 }
 
-// held asks the kernel what a process holds.
+// Held asks the kernel what a process holds.
 func Held(t testing.TB, pid int) Holdings {
 	t.Helper()
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
@@ -63,7 +63,7 @@ func lackProc(t testing.TB, err error) {
 	t.Fatal(err)
 }
 
-// pause waits until the time is over or the context is done.
+// Pause waits until the time is over or the context is done.
 func Pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -30,7 +30,7 @@ import (
 // serverDirs are searched after PATH: where Debian keeps what is no user's command.
 var serverDirs = []string{"/usr/sbin", "/usr/local/sbin", "/usr/lib/postgresql/15/bin"}
 
-// program returns the path of a program, or "".
+// Program returns the path of a program, or "".
 func Program(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
@@ -43,7 +43,7 @@ func Program(name string) string {
 	return ""
 }
 
-// need skips the test where one of the programs is absent, and fails it instead
+// Need skips the test where one of the programs is absent, and fails it instead
 // where the environment promises that all of them are there.
 func Need(t testing.TB, names ...string) {
 	t.Helper()
@@ -57,7 +57,7 @@ func Need(t testing.TB, names ...string) {
 	}
 }
 
-// needRoot is need for what only root may do.
+// NeedRoot is need for what only root may do.
 func NeedRoot(t testing.TB, why string) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -73,7 +73,7 @@ func Lack(t testing.TB, what string) {
 	t.Skipf("%s (PC4PATRONI_E2E=1 makes this a failure)", what)
 }
 
-// repository is the module's root.
+// Repository is the module's root.
 func Repository(t testing.TB) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -97,18 +97,19 @@ var build struct {
 	err  error
 }
 
-// binary builds the program once per test binary and returns its path. It is there
+// Binary builds the program once per test binary and returns its path. It is there
 // for every test, whichever comes last, and goes when this process has ended.
 func Binary(t testing.TB) string {
 	t.Helper()
-	build.once.Do(func() { build.path, build.err = buildProgram(t) })
+	build.once.Do(func() { build.path, build.err = buildProgram(t, "") })
 	if build.err != nil {
 		t.Fatal(build.err)
 	}
 	return build.path
 }
 
-func buildProgram(t testing.TB) (string, error) {
+// buildProgram builds the program, with the files of an overlay if there is one.
+func buildProgram(t testing.TB, overlay string) (string, error) {
 	dir, err := os.MkdirTemp("", "pc4p-bin-")
 	if err != nil {
 		return "", err
@@ -119,7 +120,10 @@ func buildProgram(t testing.TB) (string, error) {
 	// detector wants one. Tests with -race run the program with it too.
 	cmd := exec.Command("go", "build", "-o", path, "pc4patroni/cmd/pc4patroni")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if raceDetected() {
+	switch {
+	case overlay != "":
+		cmd.Args = slices.Insert(cmd.Args, 2, "-overlay", overlay)
+	case raceDetected():
 		cmd.Args = slices.Insert(cmd.Args, 2, "-race")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	}
@@ -129,7 +133,7 @@ func buildProgram(t testing.TB) (string, error) {
 	return path, os.Chmod(dir, 0o755)
 }
 
-// workDir is a temporary directory that other users can enter, which those of
+// WorkDir is a temporary directory that other users can enter, which those of
 // testing.T are not. Its name is short, because the path of a Unix socket may have
 // no more than 107 bytes.
 func WorkDir(t testing.TB) string {
@@ -151,7 +155,7 @@ func WorkDir(t testing.TB) string {
 	return dir
 }
 
-// write puts a file in place and returns its path. The mode is 0644.
+// Write puts a file in place and returns its path. The mode is 0644.
 func Write(t testing.TB, content string, elem ...string) string {
 	t.Helper()
 	path := filepath.Join(elem...)
@@ -173,12 +177,12 @@ func Read(t testing.TB, elem ...string) string {
 	return string(content)
 }
 
-// loopback is the address of a port on 127.0.0.1.
+// Loopback is the address of a port on 127.0.0.1.
 func Loopback(port int) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
-// eventually polls until the condition holds, and fails the test with the last
+// Eventually polls until the condition holds, and fails the test with the last
 // thing that was wrong when the deadline passes first.
 func Eventually(t testing.TB, deadline time.Duration, what string, condition func() error) {
 	t.Helper()
@@ -210,13 +214,13 @@ type hopelessError struct{ err error }
 func (e *hopelessError) Error() string { return e.err.Error() }
 func (e *hopelessError) Unwrap() error { return e.err }
 
-// outcome is what became of a command.
+// Outcome is what became of a command.
 type Outcome struct {
 	Code           int
 	Stdout, Stderr string
 }
 
-// invoke runs a command to its end, with nothing of this environment but the search
+// Invoke runs a command to its end, with nothing of this environment but the search
 // path and what is given.
 func Invoke(t testing.TB, env []string, argv ...string) Outcome {
 	t.Helper()
@@ -239,7 +243,7 @@ func InvokeCmd(t testing.TB, cmd *exec.Cmd, env []string) Outcome {
 	return Outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// apply runs the built program and fails the test unless it exits with the status.
+// Apply runs the built program and fails the test unless it exits with the status.
 func Apply(t testing.TB, status int, args ...string) Outcome {
 	t.Helper()
 	got := Invoke(t, nil, append([]string{Binary(t)}, args...)...)
@@ -250,12 +254,12 @@ func Apply(t testing.TB, status int, args ...string) Outcome {
 	return got
 }
 
-// account is the user that a server runs as.
+// Account is the user that a server runs as.
 type Account struct {
 	uid, Gid int
 }
 
-// owner returns the account that PostgreSQL and PgBouncer run as, which must not be
+// Owner returns the account that PostgreSQL and PgBouncer run as, which must not be
 // root: Debian's postgres, or whoever runs the tests.
 func Owner(t testing.TB) Account {
 	t.Helper()
@@ -279,7 +283,7 @@ func (a Account) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.Gid)}
 }
 
-// give hands a file or directory over to the account.
+// Give hands a file or directory over to the account.
 func (a Account) Give(t testing.TB, path string) {
 	t.Helper()
 	if err := os.Chown(path, a.uid, a.Gid); err != nil {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// server is a running server in a process group of its own.
+// Server is a running server in a process group of its own.
 type Server struct {
 	name string
 	Log  string // path of what it printed
@@ -25,7 +25,7 @@ type Server struct {
 	StopWith []syscall.Signal // tried in this order at the end of the test
 }
 
-// launch starts a server and has it stopped when the test is over. Its output goes
+// Launch starts a server and has it stopped when the test is over. Its output goes
 // to NAME.log in dir, and is printed if the test fails.
 func Launch(t testing.TB, dir, name string, who Account, env []string, argv ...string) *Server {
 	t.Helper()
@@ -63,7 +63,7 @@ func Launch(t testing.TB, dir, name string, who Account, env []string, argv ...s
 	return s
 }
 
-// signal sends to the server alone, not to its group.
+// Signal sends to the server alone, not to its group.
 func (s *Server) Signal(t testing.TB, sig os.Signal) {
 	t.Helper()
 	if err := s.Cmd.Process.Signal(sig); err != nil {
@@ -71,7 +71,7 @@ func (s *Server) Signal(t testing.TB, sig os.Signal) {
 	}
 }
 
-// stop ends the whole group, gently first.
+// Stop ends the whole group, gently first.
 func (s *Server) Stop(t testing.TB) {
 	pgid := -s.Cmd.Process.Pid
 	for _, sig := range s.StopWith {
@@ -89,7 +89,7 @@ func (s *Server) Stop(t testing.TB) {
 	t.Errorf("%s cannot be stopped", s.name)
 }
 
-// running is the condition that the server has not ended; it never does again.
+// Running is the condition that the server has not ended; it never does again.
 func (s *Server) Running() error {
 	select {
 	case <-s.Done:
@@ -99,7 +99,7 @@ func (s *Server) Running() error {
 	}
 }
 
-// awaitPort waits until something accepts connections on the port.
+// AwaitPort waits until something accepts connections on the port.
 func (s *Server) AwaitPort(t testing.TB, port int) {
 	t.Helper()
 	Eventually(t, 30*time.Second, s.name+" listens", func() error {
@@ -110,7 +110,7 @@ func (s *Server) AwaitPort(t testing.TB, port int) {
 	})
 }
 
-// tail returns the last lines of a file that tell something: Patroni's heartbeats, one
+// Tail returns the last lines of a file that tell something: Patroni's heartbeats, one
 // a second and per node, do not.
 func Tail(path string, lines int) string {
 	content, err := os.ReadFile(path)
@@ -151,7 +151,7 @@ for id in $ids; do
 done
 `
 
-// watch has the shell command run if this process ends without calling forget.
+// Watch has the shell command run if this process ends without calling forget.
 func (r *reaper) Watch(t testing.TB, command string) (forget func()) {
 	t.Helper()
 	r.mu.Lock()

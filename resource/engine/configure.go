@@ -106,7 +106,7 @@ func (u *unit) adopt(stop context.Context) {
 		u.release(gone)
 		u.resources = next
 		if u.after != nil || slices.ContainsFunc(next, func(r *resourceState) bool { return len(r.awaits) > 0 }) {
-			u.occupied.Store(1) // others need not wait for this one, which waits itself
+			u.occupied.Store(&time.Time{}) // others need not wait for this one, which waits itself
 		}
 		if old := u.after; old != nil && u.await(stop, old.ended) {
 			u.reloadBackoff, u.reloadAt, u.lastReload, u.changedAt = old.reloadBackoff, old.reloadAt, old.lastReload, old.changedAt
@@ -119,7 +119,7 @@ func (u *unit) adopt(stop context.Context) {
 				}
 			}
 		}
-		u.occupied.Store(0)
+		u.occupied.Store(nil)
 		aside(func() {
 			for _, r := range next {
 				if !slices.Contains(was, r) {

@@ -137,7 +137,7 @@ func (o *order) skip() {
 	for _, p := range o.places[o.head:] {
 		p.done = p.done || p.resource.unit == slow.resource.unit
 	}
-	slow.resource.unit.occupied.Store(1) // in 1970
+	slow.resource.unit.occupied.Store(&time.Time{}) // long ago
 	if o.head+1 < len(o.places) {
 		o.log.Warn("resource is slow, the others go on without it", "resource", slow.resource.Name, "dest", slow.resource.Dest)
 	}

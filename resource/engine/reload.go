@@ -88,7 +88,8 @@ func (u *unit) reloadNow(stop, kill context.Context, timeout time.Duration) {
 		u.reloadAt = time.Now().Add(u.reloadBackoff.next(firstRetry, maxRetry))
 		return
 	}
-	u.occupied.Store(began.Add(patience).UnixNano())
+	waitUntil := began.Add(patience)
+	u.occupied.Store(&waitUntil)
 	took, err := u.command(stop, kill, u.reloadCmd, timeout)
 	if errors.Is(err, errStopping) {
 		return

@@ -29,8 +29,8 @@ type unit struct {
 	ended chan struct{} // closed when run has ended
 	after *unit         // that of the same name, which has to end before this one begins, or nil
 	// occupied is when other units stop waiting for this one, because it runs a
-	// command that takes its time: nanoseconds since 1970, or zero.
-	occupied atomic.Int64
+	// command that takes its time, or nil.
+	occupied atomic.Pointer[time.Time]
 
 	// Of the goroutine.
 	resources     []*resourceState
@@ -97,7 +97,7 @@ func (r *resourceState) hasCommands() bool { return r.CheckCmd != "" || r.Reload
 // isOccupied tells whether other units should not wait for this one.
 func (u *unit) isOccupied(now time.Time) bool {
 	since := u.occupied.Load()
-	return since != 0 && since <= now.UnixNano()
+	return since != nil && !since.After(now)
 }
 
 // give marks r dirty: its keys have changed. The place is that of r in the order
@@ -180,7 +180,7 @@ func (u *unit) next() time.Time {
 // turn reconciles every resource that there is something to do for, and
 // reloads.
 func (u *unit) turn(stop, kill context.Context) {
-	defer u.occupied.Store(0)
+	defer u.occupied.Store(nil)
 	installed := false
 	for _, j := range u.take(time.Now()) {
 		if !u.await(stop, j.place.nearing()) || stop.Err() != nil {
@@ -264,6 +264,10 @@ func aside(job func()) {
 // processor a thousand times.
 const verifySlots = 50
 
+// early returns the last multiple of d before t. Unlike Truncate it keeps t's monotonic
+// reading: when the wall clock is set back an hour, the comparison is not put off for one.
+func early(t time.Time, d time.Duration) time.Time { return t.Add(t.Truncate(d).Sub(t)) }
+
 // job is what there is to do for a resource.
 type job struct {
 	*resourceState
@@ -282,9 +286,9 @@ func (u *unit) take(now time.Time) []job {
 	if interval := u.engine.options().Interval; u.daemon && interval > 0 {
 		switch {
 		case due:
-			u.verifyAt = now.Add(interval).Truncate(interval / verifySlots)
+			u.verifyAt = early(now.Add(interval), interval/verifySlots)
 		case u.verify || u.verifyAt.IsZero():
-			u.verifyAt = now.Add(interval/2 + rand.N(interval/2+1)).Truncate(interval / verifySlots)
+			u.verifyAt = early(now.Add(interval/2+rand.N(interval/2+1)), interval/verifySlots)
 		}
 	}
 	u.verify = false
