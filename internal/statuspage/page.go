@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"pc4patroni/internal/report"
@@ -19,7 +20,10 @@ import (
 //go:embed web/page.html web/style.css
 var web embed.FS
 
-var pageTemplate = template.Must(template.New("page.html").Funcs(template.FuncMap{"picture": picture}).ParseFS(web, "web/page.html"))
+// pageTemplate is parsed when the page is first asked for: -onetime, which has none, starts sooner.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page.html").Funcs(template.FuncMap{"picture": picture}).ParseFS(web, "web/page.html"))
+})
 
 const (
 	// minRefresh and maxRefresh bound how often a page may load itself again, in
@@ -85,7 +89,7 @@ func (m *monitor) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 
 	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, &p); err != nil {
+	if err := pageTemplate().Execute(&out, &p); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
