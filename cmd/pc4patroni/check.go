@@ -7,9 +7,7 @@ import (
 	"path/filepath"
 
 	"pc4patroni/internal/check"
-	"pc4patroni/internal/config"
 	"pc4patroni/internal/statuspage"
-	"pc4patroni/resource"
 )
 
 // check reads configuration, resource files and templates, and reports what is
@@ -18,18 +16,17 @@ func (p *program) check(ctx context.Context) error {
 	if err := statuspage.CheckAccess(p.settings.WebConfigFile); err != nil {
 		return &configError{err}
 	}
-	named := config.NewBackends(p.settings)
-	set, err := resource.Load(p.resourceOptions(p.settings, named))
+	set, err := p.load(p.settings, p.backends.Load())
 	if err != nil {
-		return &configError{err}
+		return err
 	}
 	problems := check.Set(ctx, set, check.Options{
 		TemplateDir: filepath.Join(p.settings.ConfDir, "templates"),
 		DestDir:     p.settings.DestDir,
 		FromConfd:   p.CalledConfd(),
-		Open:        opener(named, p.log),
+		Open:        p.open,
 		InFile: func(name string) bool {
-			b, ok := named.Get(name)
+			b, ok := p.backends.Load().Get(name)
 			return ok && b.Kind == "file"
 		},
 		Getenv: p.forTemplates,

@@ -7,12 +7,9 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
-	"pc4patroni/backends"
-	"pc4patroni/internal/config"
 	"pc4patroni/internal/report"
 	"pc4patroni/internal/sdnotify"
 	"pc4patroni/internal/statuspage"
@@ -27,7 +24,6 @@ type daemon struct {
 	engine   *engine.Engine
 	notifier *sdnotify.Notifier
 	page     *statuspage.Server // nil without -listen
-	backends atomic.Pointer[config.Backends]
 	disk     onDisk
 }
 
@@ -46,17 +42,15 @@ func (p *program) daemon(stop, kill context.Context) error {
 	outliveReaders()
 
 	d := &daemon{program: p}
-	named := config.NewBackends(p.settings)
-	d.backends.Store(named)
 	d.disk.read(p.settings.ContentDigest(), true)
-	set, err := resource.Load(p.resourceOptions(p.settings, named))
+	set, err := p.load(p.settings, p.backends.Load())
 	if err != nil {
-		return &configError{err}
+		return err
 	}
 	if len(set.Resources) == 0 {
 		return &configError{noneUsable(set)}
 	}
-	opts := p.engineOptions(p.settings, d.open)
+	opts := p.engineOptions(p.settings)
 	if listener != nil {
 		d.page = statuspage.New(p.settings.Listen, listener, p.settings.WebConfigFile, p.log)
 		opts.Observe = d.page.Observe
@@ -123,7 +117,7 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 				}
 			}
 			d.log.Info("every resource was reconciled once", "in_sync", fine, "of", len(resources))
-			d.logNeighbours(ctx, d.open, resources)
+			d.logNeighbours(ctx, resources)
 		case <-hangup:
 			d.reload(ctx)
 			interval.Reset(d.settings.Interval)
@@ -162,11 +156,6 @@ func (d *daemon) sayChanges(said map[string]string) {
 }
 
 func (d *daemon) watched() watched { return watched{d.engine, &d.disk} }
-
-// open connects to a backend by its name, for the engine.
-func (d *daemon) open(name string) (backends.Backend, error) {
-	return opener(d.backends.Load(), d.log)(name)
-}
 
 // noneUsable says what is wrong with every resource of a set.
 func noneUsable(set *resource.Set) error {

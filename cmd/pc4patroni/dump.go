@@ -10,15 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"unicode/utf8"
-
-	"pc4patroni/internal/config"
 )
 
 // dump writes the keys as a snapshot: a JSON object of key and value, which
 // -file reads back.
 func (p *program) dump(ctx context.Context) error {
-	named := config.NewBackends(p.settings)
-	set, readings, err := p.toRead(named)
+	set, readings, err := p.toRead()
 	if err != nil {
 		return err
 	}
@@ -30,8 +27,7 @@ func (p *program) dump(ctx context.Context) error {
 			return errNoneUsable
 		}
 	}
-	open := opener(named, p.log)
-	if err := p.readAll(ctx, open, readings); err != nil {
+	if err := p.readAll(ctx, readings); err != nil {
 		return err
 	}
 	values, err := merge(readings)
@@ -40,7 +36,7 @@ func (p *program) dump(ctx context.Context) error {
 	}
 	if len(values) == 0 {
 		// A slip in the prefix must not replace a good snapshot.
-		return p.nothingBelow(ctx, open, readings)
+		return p.nothingBelow(ctx, readings)
 	}
 	// json writes the keys of a map in their order. Without the escapes that
 	// HTML needs, values stay readable.

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"pc4patroni/internal/config"
 	"pc4patroni/internal/logging"
@@ -51,6 +52,7 @@ type program struct {
 	level          *slog.LevelVar // of log
 	stdout, stderr io.Writer
 	signals        *signals
+	backends       atomic.Pointer[config.Backends] // by the names in the resources
 }
 
 // run does what the settings ask for. Its error is the last thing that the
@@ -70,6 +72,7 @@ func (p *program) run() error {
 	p.level.Set(settings.LogLevel)
 	p.log = logging.New(p.stderr, settings.LogFormat, p.level, p.Getenv("JOURNAL_STREAM"))
 	p.warn(warnings)
+	p.backends.Store(config.NewBackends(settings))
 	signalLog := slog.New(slog.DiscardHandler) // nothing runs that would have to finish
 	if settings.Mode == config.OneTime || settings.Mode == config.Daemon {
 		signalLog = p.log

@@ -9,13 +9,12 @@ import (
 	"slices"
 	"strings"
 
-	"pc4patroni/backends"
 	"pc4patroni/funcs/patroni"
 	"pc4patroni/resource/engine"
 )
 
 // logNeighbours logs what is beside each prefix that holds no key.
-func (p *program) logNeighbours(ctx context.Context, open func(name string) (backends.Backend, error), results []engine.ResourceStatus) {
+func (p *program) logNeighbours(ctx context.Context, results []engine.ResourceStatus) {
 	type place struct{ backend, prefix string }
 	told := map[place]bool{}
 	for _, r := range results {
@@ -23,19 +22,19 @@ func (p *program) logNeighbours(ctx context.Context, open func(name string) (bac
 			continue
 		}
 		told[place{r.Backend, r.Declared.Prefix}] = true
-		if beside := p.neighbours(ctx, open, r.Backend, r.Declared.Prefix); beside != "" {
+		if beside := p.neighbours(ctx, r.Backend, r.Declared.Prefix); beside != "" {
 			p.log.Warn("prefix holds no key", "prefix", r.Declared.Prefix, "hint", beside)
 		}
 	}
 }
 
 // nothingBelow is the error of a run that found no key.
-func (p *program) nothingBelow(ctx context.Context, open func(name string) (backends.Backend, error), readings []reading) error {
+func (p *program) nothingBelow(ctx context.Context, readings []reading) error {
 	var where, hints []string
 	for _, r := range readings {
 		where = append(where, fmt.Sprintf("below %s in %s", strings.Join(r.paths, " "), r.backend))
 		for _, prefix := range r.paths {
-			if beside := p.neighbours(ctx, open, r.backend, prefix); beside != "" && !slices.Contains(hints, beside) {
+			if beside := p.neighbours(ctx, r.backend, prefix); beside != "" && !slices.Contains(hints, beside) {
 				hints = append(hints, beside)
 			}
 		}
@@ -52,12 +51,12 @@ const maxNeighbours = 10
 
 // neighbours names the clusters beside a prefix that holds no key: most often
 // one of them was meant. It returns "" where there is none, or none to be seen.
-func (p *program) neighbours(ctx context.Context, open func(name string) (backends.Backend, error), backend, prefix string) string {
+func (p *program) neighbours(ctx context.Context, backend, prefix string) string {
 	parent := path.Dir(path.Clean(prefix))
 	if parent == "/" {
 		parent = "/service" // Patroni's namespace, which was left out most likely
 	}
-	b, err := open(backend)
+	b, err := p.open(backend)
 	if err != nil {
 		return ""
 	}

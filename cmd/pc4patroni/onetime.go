@@ -8,25 +8,29 @@ import (
 	"slices"
 	"strings"
 
-	"pc4patroni/backends"
 	"pc4patroni/internal/config"
 	"pc4patroni/resource"
 	"pc4patroni/resource/engine"
 )
 
-// resourceOptions translates the settings for package resource.
-func (p *program) resourceOptions(s *config.Settings, named *config.Backends) resource.Options {
-	return resource.Options{
+// load reads the resources, and gives their backends names. Its error is a
+// *configError.
+func (p *program) load(s *config.Settings, named *config.Backends) (*resource.Set, error) {
+	set, err := resource.Load(resource.Options{
 		ConfDir: s.ConfDir,
 		Prefix:  s.Prefix,
 		DestDir: s.DestDir,
 		Backend: named.Name,
 		Logger:  p.log,
+	})
+	if err != nil {
+		return nil, &configError{err}
 	}
+	return set, nil
 }
 
 // engineOptions translates the settings for package engine.
-func (p *program) engineOptions(s *config.Settings, open func(name string) (backends.Backend, error)) engine.Options {
+func (p *program) engineOptions(s *config.Settings) engine.Options {
 	return engine.Options{
 		Interval:      s.Interval,
 		Watch:         s.Watch,
@@ -36,7 +40,7 @@ func (p *program) engineOptions(s *config.Settings, open func(name string) (back
 		DestDir:       s.DestDir,
 		Getenv:        p.forTemplates,
 		Environ:       p.forCommands(),
-		Open:          open,
+		Open:          p.open,
 		Logger:        p.log,
 	}
 }
@@ -64,15 +68,13 @@ func (p *program) forCommands() []string {
 
 // oneTime applies every resource once. With Noop it prints what would change.
 func (p *program) oneTime(stop, kill context.Context) error {
-	named := config.NewBackends(p.settings)
-	set, err := resource.Load(p.resourceOptions(p.settings, named))
+	set, err := p.load(p.settings, p.backends.Load())
 	if err != nil {
-		return &configError{err}
+		return err
 	}
-	open := opener(named, p.log)
-	results := engine.New(p.engineOptions(p.settings, open)).Once(stop, kill, set, p.settings.Wait)
+	results := engine.New(p.engineOptions(p.settings)).Once(stop, kill, set, p.settings.Wait)
 	p.logReasons(results)
-	p.logNeighbours(stop, open, results)
+	p.logNeighbours(stop, results)
 	if err := cutShort(kill); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pc4patroni/backends"
-	"pc4patroni/internal/config"
 	"pc4patroni/resource"
 	"pc4patroni/resource/engine"
 )
@@ -28,20 +27,20 @@ type reading struct {
 // backend, if that was typed; else what the resources load, backend by backend,
 // and the resources with it. A prefix out of the configuration file or the
 // environment belongs to the resources, if there are any.
-func (p *program) toRead(named *config.Backends) (*resource.Set, []reading, error) {
+func (p *program) toRead() (*resource.Set, []reading, error) {
 	var set *resource.Set
 	err := resource.ErrNoResources
 	if !p.settings.PrefixTyped() {
-		set, err = resource.Load(p.resourceOptions(p.settings, named))
+		set, err = p.load(p.settings, p.backends.Load())
 	}
 	switch {
 	case errors.Is(err, resource.ErrNoResources) && p.settings.Prefix != "":
-		name, err := named.Name(nil, nil)
+		name, err := p.backends.Load().Name(nil, nil)
 		return nil, []reading{{backend: name, paths: []string{backends.Join(p.settings.Prefix, "/")}}}, err
 	case errors.Is(err, resource.ErrNoResources):
 		return nil, nil, &configError{fmt.Errorf("%w; or name the keys with -prefix", err)}
 	case err != nil:
-		return nil, nil, &configError{err}
+		return nil, nil, err
 	}
 	paths := make(map[string][]string)
 	for _, r := range set.Resources {
@@ -62,14 +61,14 @@ var errNoneUsable = &configError{errors.New("no resource can be used: -check say
 // readAll reads from all backends at once, for as long as -wait says. An error
 // of one backend stands in its reading, unless it means that the configuration
 // is wrong or that the user does not want to wait.
-func (p *program) readAll(ctx context.Context, open func(name string) (backends.Backend, error), readings []reading) error {
+func (p *program) readAll(ctx context.Context, readings []reading) error {
 	waiting, cancel := context.WithTimeout(ctx, p.settings.Wait)
 	defer cancel()
 	var reads errgroup.Group
 	for i := range readings {
 		r := &readings[i]
 		reads.Go(func() error {
-			backend, err := open(r.backend)
+			backend, err := p.open(r.backend)
 			if err != nil {
 				return &configError{fmt.Errorf("%s: %w", r.backend, err)}
 			}

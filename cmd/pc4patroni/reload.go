@@ -46,12 +46,12 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 		_, inUse := used[name]
 		return inUse || len(used) == 0 // none is known before the engine has begun
 	})
-	set, err := resource.Load(d.resourceOptions(settings, named))
+	set, err := d.load(settings, named)
 	if err != nil {
 		return nil, err
 	}
 	d.backends.Store(named)
-	if err := d.engine.Reload(ctx, d.engineOptions(settings, d.open), set); err != nil {
+	if err := d.engine.Reload(ctx, d.engineOptions(settings), set); err != nil {
 		d.backends.Store(old)
 		return nil, fmt.Errorf("apply it: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"pc4patroni/backends"
-	"pc4patroni/internal/config"
 	"pc4patroni/internal/report"
 	"pc4patroni/internal/show"
 	"pc4patroni/resource"
@@ -22,13 +21,11 @@ import (
 // be reached does not hide what the others hold.
 func (p *program) show(ctx context.Context) error {
 	p.askDaemon()
-	named := config.NewBackends(p.settings)
-	set, readings, err := p.toRead(named)
+	set, readings, err := p.toRead()
 	if err != nil {
 		return err
 	}
-	open := opener(named, p.log)
-	if err := p.readAll(ctx, open, readings); err != nil {
+	if err := p.readAll(ctx, readings); err != nil {
 		return err
 	}
 	view, err := p.view(ctx, set, readings)
@@ -46,11 +43,11 @@ func (p *program) show(ctx context.Context) error {
 	if _, err := out.WriteTo(p.stdout); err != nil {
 		return err
 	}
-	return p.verdict(ctx, open, view, readings)
+	return p.verdict(ctx, view, readings)
 }
 
 // verdict is the error that decides the exit status.
-func (p *program) verdict(ctx context.Context, open func(name string) (backends.Backend, error), v *report.View, readings []reading) error {
+func (p *program) verdict(ctx context.Context, v *report.View, readings []reading) error {
 	var unread []error
 	keys := 0
 	for _, r := range readings {
@@ -79,7 +76,7 @@ func (p *program) verdict(ctx context.Context, open func(name string) (backends.
 	case len(v.Clusters) > 0:
 		return nil
 	case keys == 0:
-		return p.nothingBelow(ctx, open, readings)
+		return p.nothingBelow(ctx, readings)
 	default:
 		return fmt.Errorf("none of the %d keys belongs to a Patroni cluster", keys)
 	}
@@ -96,8 +93,8 @@ func (p *program) view(ctx context.Context, set *resource.Set, readings []readin
 		keys[r.backend], byBackend[r.backend] = r.values, r
 	}
 	if set != nil {
-		open := func(name string) (backends.Backend, error) { return asRead{byBackend[name]}, nil }
-		opts := p.engineOptions(p.settings, open)
+		opts := p.engineOptions(p.settings)
+		opts.Open = func(name string) (backends.Backend, error) { return asRead{byBackend[name]}, nil }
 		opts.Noop, opts.KeepStageFile, opts.Logger = true, false, nil // what would be logged is printed
 		status.Resources = engine.New(opts).Once(ctx, ctx, set, p.settings.Wait)
 		if ctx.Err() != nil {
