@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -25,21 +24,13 @@ func (p *program) check(ctx context.Context) error {
 		DestDir:     p.settings.DestDir,
 		FromConfd:   p.CalledConfd(),
 		Open:        p.open,
-		InFile: func(name string) bool {
-			b, ok := p.backends.Load().Get(name)
-			return ok && b.Kind == "file"
-		},
-		Getenv: p.forTemplates,
+		Getenv:      p.forTemplates,
 	})
-	out := bufio.NewWriter(p.stdout)
 	print := check.Print
 	if p.settings.Output == "json" {
 		print = check.PrintJSON
 	}
-	if err := print(out, set, problems); err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
+	if err := print(p.stdout, set, problems); err != nil {
 		return err
 	}
 	errors := 0

@@ -1,3 +1,10 @@
+// Package check judges a configuration before it runs. It renders every template
+// against built-in clusters, so that a misspelt field is found before a failover
+// finds it, looks whether each dest can be replaced, and points out what is allowed
+// but rarely meant.
+//
+// It reads the file system, changes nothing and asks no etcd. What resource.Load
+// rejects is not its subject.
 package check
 
 import (
@@ -9,6 +16,7 @@ import (
 	"strings"
 
 	"pc4patroni/backends"
+	"pc4patroni/backends/file"
 	"pc4patroni/resource"
 )
 
@@ -73,11 +81,9 @@ type Options struct {
 	DestDir string
 	// FromConfd adds warnings for those who come from confd.
 	FromConfd bool
-	// Open opens a backend by its name, without connecting to it.
+	// Open opens a backend by its name, without connecting to it. With the keys
+	// of a *file.Client the templates are rendered as well.
 	Open func(name string) (backends.Backend, error)
-	// InFile tells whether the keys of a backend are in a file. Then the
-	// templates are rendered with these keys as well.
-	InFile func(name string) bool
 	// Getenv is what templates see of the environment.
 	Getenv func(name string) string
 }
@@ -87,49 +93,51 @@ type Options struct {
 // share, such as a template, is reported once.
 func Set(ctx context.Context, set *resource.Set, opts Options) []Problem {
 	var all []Problem
-	type finding struct {
-		file    string
-		line    int
-		message string
-	}
-	reported := map[finding]bool{}
+	reported := map[Problem]bool{}
 	add := func(problems []Problem) {
 		slices.SortStableFunc(problems, func(a, b Problem) int {
 			return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 		})
 		for _, p := range problems {
-			f := finding{p.File, p.Line, p.Message}
+			shared := Problem{File: p.File, Line: p.Line, Message: p.Message}
 			// A broken resource needs a problem of its own, or it would pass for a good one.
-			if p.Level == Error || !reported[f] {
+			if p.Level == Error || !reported[shared] {
 				all = append(all, p)
 			}
-			reported[f] = true
+			reported[shared] = true
 		}
 	}
 	for _, broken := range set.Broken {
 		add(problemsOf(Error, broken.Name, broken.File, broken.Err.Error()))
 	}
+	opened, bad := openAll(set.Resources, opts.Open)
 	for _, res := range set.Resources {
 		var problems []Problem
-		for _, mistake := range mistakes(res, opts.Getenv) {
+		r := newRenderer(res, opts.Getenv)
+		for _, mistake := range r.mistakes() {
 			problems = append(problems, problemsOf(Error, res.Name, res.File, mistake)...)
 		}
-		if err := renderFile(ctx, res, &opts); err != nil {
-			problems = append(problems, problemsOf(Error, res.Name, res.File, err.Error())...)
+		if client, ok := opened[res.Backend].(*file.Client); ok {
+			if err := r.renderFile(ctx, client); err != nil {
+				problems = append(problems, problemsOf(Error, res.Name, res.File, err.Error())...)
+			}
 		}
-		for _, warning := range warnings(res, opts) {
+		for _, warning := range warnings(res, r.missingKeys(), opts) {
 			problems = append(problems, problemsOf(Warning, res.Name, res.File, warning)...)
 		}
 		add(problems)
 	}
-	add(badBackends(set.Resources, opts.Open))
+	for _, backend := range opened {
+		backend.Close() // it was used for nothing that could fail late
+	}
+	add(bad)
 	return all
 }
 
-// badBackends makes every backend that the resources name, which reads
-// certificates and passwords but connects to nothing.
-func badBackends(resources []*resource.Resource, open func(name string) (backends.Backend, error)) []Problem {
-	var all []Problem
+// openAll opens every backend that the resources name, which reads certificates
+// and passwords but connects to nothing.
+func openAll(resources []*resource.Resource, open func(name string) (backends.Backend, error)) (opened map[string]backends.Backend, bad []Problem) {
+	opened = map[string]backends.Backend{}
 	tried := map[string]bool{}
 	for _, res := range resources {
 		if tried[res.Backend] {
@@ -137,12 +145,11 @@ func badBackends(resources []*resource.Resource, open func(name string) (backend
 		}
 		tried[res.Backend] = true
 		backend, err := open(res.Backend)
-		if err == nil {
-			err = backend.Close()
-		}
 		if err != nil {
-			all = append(all, problemsOf(Error, "", res.Backend, err.Error())...)
+			bad = append(bad, problemsOf(Error, "", res.Backend, err.Error())...)
+			continue
 		}
+		opened[res.Backend] = backend
 	}
-	return all
+	return opened, bad
 }

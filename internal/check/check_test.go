@@ -48,7 +48,6 @@ func found(t *testing.T, dir string, set *resource.Set) []string {
 	for _, p := range Set(t.Context(), set, Options{
 		TemplateDir: filepath.Join(dir, "templates"),
 		Open:        func(string) (backends.Backend, error) { return nil, errors.New("asked for a backend") },
-		InFile:      func(string) bool { return false },
 		Getenv:      func(string) string { return "" },
 	}) {
 		if p.Resource != "" { // the backend's is what Open says
@@ -197,14 +196,15 @@ func TestSamplesHaveNoErrors(t *testing.T) {
 		t.Fatalf("%d samples", len(set.Resources))
 	}
 	for _, res := range set.Resources {
-		for _, problem := range mistakes(res, func(string) string { return "" }) {
+		r := newRenderer(res, func(string) string { return "" })
+		for _, problem := range r.mistakes() {
 			t.Errorf("%s: %s", res.File, problem)
 		}
-		for _, key := range missingKeys(res, func(string) string { return "" }) {
+		for _, key := range r.missingKeys() {
 			t.Errorf("%s: key %s is said to be missing", res.File, key)
 		}
 		works := false
-		for _, a := range (&renderer{res, func(string) string { return "" }}).attempts() {
+		for _, a := range r.attempts {
 			works = works || a.err == nil
 		}
 		if !works && !strings.Contains(res.Prefix, "pgbouncer") {

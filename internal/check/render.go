@@ -5,11 +5,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"pc4patroni/backends/file"
@@ -20,45 +22,73 @@ import (
 //go:embed clusters/*.toml
 var clusterFiles embed.FS
 
-// cluster is a built-in cluster: its keys below its own path.
-type cluster struct {
-	name string
-	keys map[string]string
-}
-
-// clusters returns the built-in clusters, in the order of their names.
-func clusters() []cluster {
-	entries, err := clusterFiles.ReadDir("clusters")
+// clusters returns the keys of each built-in cluster, below its own path.
+var clusters = sync.OnceValue(func() (all []map[string]string) {
+	names, err := fs.Glob(clusterFiles, "clusters/*.toml")
+	for _, name := range names {
+		data, cannotRead := clusterFiles.ReadFile(name)
+		keys, cannotParse := file.Parse(name, data)
+		err = errors.Join(err, cannotRead, cannotParse)
+		all = append(all, keys)
+	}
 	if err != nil {
 		panic(err) // they are part of the program
 	}
-	var all []cluster
-	for _, entry := range entries {
-		data, err := clusterFiles.ReadFile("clusters/" + entry.Name())
-		if err != nil {
-			panic(err)
-		}
-		keys, err := file.Parse(entry.Name(), data)
-		if err != nil {
-			panic(err)
-		}
-		all = append(all, cluster{strings.TrimSuffix(entry.Name(), ".toml"), keys})
-	}
 	return all
+})
+
+// attempt is one template rendered against one built-in cluster.
+type attempt struct {
+	keys map[string]string // named as in the backend
+	out  string
+	err  error
 }
 
 // renderer renders one resource.
 type renderer struct {
-	res    *resource.Resource
-	getenv func(string) string
+	res      *resource.Resource
+	getenv   func(string) string
+	attempts []attempt
 }
 
-// render executes the template with the keys that see accepts, named as in the
-// backend.
-func (r *renderer) render(keys map[string]string, see func(key string) (string, bool)) (string, error) {
+// newRenderer renders a resource against every cluster in every layout. Of the
+// layouts those count in which it works for some cluster; if there is none, all.
+func newRenderer(res *resource.Resource, getenv func(string) string) *renderer {
+	r := &renderer{res: res, getenv: getenv}
+	var working []attempt
+	for _, layout := range layouts(res) {
+		var here []attempt
+		works := false
+		for _, cluster := range clusters() {
+			a := attempt{keys: make(map[string]string, len(cluster))}
+			for key, value := range cluster {
+				a.keys[path.Join(layout, key)] = value
+			}
+			a.out, a.err = r.render(a.keys, "")
+			works = works || a.err == nil
+			here = append(here, a)
+		}
+		r.attempts = append(r.attempts, here...)
+		if works {
+			working = append(working, here...)
+		}
+	}
+	if len(working) > 0 {
+		r.attempts = working
+	}
+	return r
+}
+
+// render executes the template with those of the keys, named as in the backend,
+// that the resource selects, and with another one.
+func (r *renderer) render(keys map[string]string, another string) (string, error) {
 	store := funcs.NewStore()
 	for key, value := range keys {
-		if relative, ok := see(key); ok {
+		relative, ok := r.res.Relative(key)
+		if key == another {
+			relative, ok = r.below(key)
+		}
+		if ok {
 			store.Set(relative, value)
 		}
 	}
@@ -66,10 +96,9 @@ func (r *renderer) render(keys map[string]string, see func(key string) (string, 
 	return string(data), err
 }
 
-// all makes every key below the prefix visible, whatever the resource selects.
-func (r *renderer) all(key string) (string, bool) {
-	rest, ok := strings.CutPrefix(key, strings.TrimSuffix(r.res.Prefix, "/"))
-	return rest, ok
+// below returns the name of a key below the prefix, whatever the resource selects.
+func (r *renderer) below(key string) (string, bool) {
+	return strings.CutPrefix(key, strings.TrimSuffix(r.res.Prefix, "/"))
 }
 
 // layouts returns the places where the prefix may expect clusters: it is either
@@ -86,47 +115,11 @@ func layouts(res *resource.Resource) []string {
 	return all
 }
 
-// attempt is one template rendered against one built-in cluster.
-type attempt struct {
-	cluster string
-	keys    map[string]string // named as in the backend
-	out     string
-	err     error
-}
-
-// attempts renders the template against every cluster in every layout. Of the
-// layouts those count in which it works for some cluster; if there is none, all.
-func (r *renderer) attempts() []attempt {
-	var all, working []attempt
-	for _, layout := range layouts(r.res) {
-		var here []attempt
-		works := false
-		for _, c := range clusters() {
-			a := attempt{cluster: c.name, keys: make(map[string]string, len(c.keys))}
-			for key, value := range c.keys {
-				a.keys[path.Join(layout, key)] = value
-			}
-			a.out, a.err = r.render(a.keys, r.res.Relative)
-			works = works || a.err == nil
-			here = append(here, a)
-		}
-		all = append(all, here...)
-		if works {
-			working = append(working, here...)
-		}
-	}
-	if len(working) > 0 {
-		return working
-	}
-	return all
-}
-
 // mistakes returns what no change of the cluster can mend in the template.
-func mistakes(res *resource.Resource, getenv func(string) string) []string {
-	r := &renderer{res, getenv}
+func (r *renderer) mistakes() []string {
 	var found []string
-	for _, a := range r.attempts() {
-		if a.err != nil && errors.Is(a.err, resource.ErrMistake) && !slices.Contains(found, a.err.Error()) {
+	for _, a := range r.attempts {
+		if errors.Is(a.err, resource.ErrMistake) && !slices.Contains(found, a.err.Error()) {
 			found = append(found, a.err.Error())
 		}
 	}
@@ -135,22 +128,15 @@ func mistakes(res *resource.Resource, getenv func(string) string) []string {
 
 // missingKeys returns the keys that the template asks for and the resource's keys
 // leave out: those without which it renders something else.
-func missingKeys(res *resource.Resource, getenv func(string) string) []string {
-	r := &renderer{res, getenv}
+func (r *renderer) missingKeys() []string {
 	missing := map[string]bool{}
-	for _, a := range r.attempts() {
+	for _, a := range r.attempts {
 		for key := range a.keys {
-			name, seen := r.all(key)
-			if _, selected := res.Relative(key); selected || !seen || strings.Contains(name, "/members/") {
+			name, below := r.below(key)
+			if _, selected := r.res.Relative(key); selected || !below || strings.Contains(name, "/members/") {
 				continue
 			}
-			out, err := r.render(a.keys, func(k string) (string, bool) {
-				if k == key {
-					return r.all(k)
-				}
-				return res.Relative(k)
-			})
-			if out != a.out || (err == nil) != (a.err == nil) {
+			if out, err := r.render(a.keys, key); out != a.out || (err == nil) != (a.err == nil) {
 				missing[name] = true
 			}
 		}
@@ -158,17 +144,10 @@ func missingKeys(res *resource.Resource, getenv func(string) string) []string {
 	return slices.Sorted(maps.Keys(missing))
 }
 
-// renderFile renders a resource with its own keys, if they are in a file.
-func renderFile(ctx context.Context, res *resource.Resource, opts *Options) error {
-	if !opts.InFile(res.Backend) {
-		return nil
-	}
-	backend, err := opts.Open(res.Backend)
-	if err != nil {
-		return nil // a problem of the backend
-	}
-	defer backend.Close()
-	updates, err := backend.Load(ctx, res.Paths)
+// renderFile renders the resource with its own keys, from a file. It leaves
+// mistakes to the built-in clusters.
+func (r *renderer) renderFile(ctx context.Context, client *file.Client) error {
+	updates, err := client.Load(ctx, r.res.Paths)
 	if err != nil {
 		return err
 	}
@@ -176,15 +155,11 @@ func renderFile(ctx context.Context, res *resource.Resource, opts *Options) erro
 	for _, update := range updates {
 		maps.Copy(keys, update.Keys)
 	}
-	r := &renderer{res, opts.Getenv}
-	_, err = r.render(keys, res.Relative)
-	if errors.Is(err, resource.ErrMistake) {
-		return nil // found with the built-in clusters
+	_, err = r.render(keys, "")
+	if err == nil || errors.Is(err, resource.ErrMistake) {
+		return nil
 	}
-	if err != nil {
-		err = fmt.Errorf("%w (with the keys of %s)", err, res.Backend)
-	}
-	return err
+	return fmt.Errorf("%w (with the keys of %s)", err, r.res.Backend)
 }
 
 // noDNS answers every lookup with an address for documentation: what a name means

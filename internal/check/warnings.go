@@ -11,9 +11,9 @@ import (
 	"pc4patroni/resource/install"
 )
 
-// warnings says what is allowed in a resource but rarely meant, and what keeps
-// this user on this host from applying it.
-func warnings(res *resource.Resource, opts Options) []string {
+// warnings says what is allowed in a resource but rarely meant, such as missing
+// keys, and what keeps this user on this host from applying it.
+func warnings(res *resource.Resource, missing []string, opts Options) []string {
 	var found []string
 	warn := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	// Commands have no other data than .src and .dest.
@@ -23,7 +23,7 @@ func warnings(res *resource.Resource, opts Options) []string {
 	if res.CheckCmd == "" && res.ReloadCmd != "" {
 		warn("there is no check_cmd: a file that the proxy refuses would be installed all the same")
 	}
-	for _, key := range missingKeys(res, opts.Getenv) {
+	for _, key := range missing {
 		warn("the template asks for %s, which keys leaves out: add %q", key, key)
 	}
 	found = append(found, jinjaWarnings(filepath.Join(opts.TemplateDir, filepath.FromSlash(res.Src)))...)
