@@ -7,17 +7,15 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 
 	"pc4patroni/internal/tomlfile"
 )
 
 // Backends names the backends of one configuration, so that resources with
-// equal settings share a connection. It may be used by several goroutines.
+// equal settings share a connection. Once nobody calls Name any more, it may be
+// used by several goroutines.
 type Backends struct {
 	global *Settings
-
-	mu     sync.Mutex
 	byName map[string]Backend
 }
 
@@ -31,8 +29,6 @@ func NewBackends(global *Settings) *Backends {
 // in use keep their names: equal settings keep their connection, and a name
 // never stands for two backends at once.
 func (s *Backends) Renew(global *Settings, inUse func(name string) bool) *Backends {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	next := NewBackends(global)
 	for name, b := range s.byName {
 		if inUse(name) {
@@ -44,8 +40,6 @@ func (s *Backends) Renew(global *Settings, inUse func(name string) bool) *Backen
 
 // Get returns the settings of a name that Name returned.
 func (s *Backends) Get(name string) (Backend, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	b, ok := s.byName[name]
 	return b, ok
 }
@@ -62,8 +56,6 @@ func (s *Backends) Name(table map[string]any, locate func(key string, err error)
 			return "", err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for name, known := range s.byName {
 		if known.sharesWith(b) {
 			return name, nil
@@ -90,7 +82,7 @@ func (s *Backends) Name(table map[string]any, locate func(key string, err error)
 //     password_file and basic_auth drops the global four, and naming
 //     client_cert or client_key drops the global two.
 func (s *Backends) fromTable(table map[string]any, locate func(key string, err error) error) (Backend, error) {
-	values, ignored, errs := tableValues(table, func(o *option) bool { return o.forBackend }, locate)
+	values, ignored, errs := tableValues(table, (*option).forBackend, locate)
 	given := func(names ...string) bool {
 		return slices.ContainsFunc(values, func(v assignment) bool { return slices.Contains(names, v.option.name) })
 	}

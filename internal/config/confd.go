@@ -109,15 +109,6 @@ func (line *commandLine) putSubcommand(arg string) bool {
 	return true
 }
 
-// prefixWarning says where the prefix is not joined as abtreece/confd does it.
-// Who calls a subcommand comes from there.
-func (line *commandLine) prefixWarning(s *Settings) []string {
-	if !line.subcommand || s.Prefix == "" {
-		return nil
-	}
-	return []string{"prefix replaces the prefix of every resource, as in confd; abtreece/confd puts it in front of theirs"}
-}
-
 // precedenceWarnings names the flags that win over the file just read; in confd
 // they lose. In abtreece/confd they win, too.
 func (s *Settings) precedenceWarnings(flags []assignment) (warnings []string) {

@@ -40,8 +40,6 @@ type option struct {
 	keys []string
 	// vars are further variables of the environment.
 	vars []string
-	// forBackend: may stand in the [backend] table of a resource.
-	forBackend bool
 	// where says where the option would make no sense.
 	where where
 }
@@ -62,6 +60,9 @@ const variablePrefix = "PC4PATRONI_"
 func (o *option) variable() string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))
 }
+
+// forBackend tells whether the option may stand in the [backend] table of a resource.
+func (o *option) forBackend() bool { return o.group == groupBackend || o.group == groupAuth }
 
 // options is every setting there is, in the order of -help. It is not changed.
 var options = []option{
@@ -115,54 +116,54 @@ var options = []option{
 		help: "how long -onetime, -show, -dump wait for the backend",
 		at:   func(s *Settings) any { return &s.Wait }, lowest: minimumTimeout},
 
-	{name: "backend", group: groupBackend, arg: "KIND", def: "etcd", forBackend: true,
+	{name: "backend", group: groupBackend, arg: "KIND", def: "etcd",
 		help: "the store: etcd (the same as etcdv3) or file",
 		at:   func(s *Settings) any { return &s.Backend.Kind }, check: checkBackendKind, words: []string{"etcd", "etcdv3", "file"}},
-	{name: "node", group: groupBackend, arg: "URL", def: "http://127.0.0.1:2379", forBackend: true, keys: []string{"nodes", "etcd-nodes"},
+	{name: "node", group: groupBackend, arg: "URL", def: "http://127.0.0.1:2379", keys: []string{"nodes", "etcd-nodes"},
 		help: "etcd node; may be repeated or comma-separated",
 		at:   func(s *Settings) any { return &s.Backend.Nodes }, check: checkNode},
-	{name: "srv-domain", group: groupBackend, arg: "DOMAIN", forBackend: true,
+	{name: "srv-domain", group: groupBackend, arg: "DOMAIN",
 		help: "find the nodes by this domain's SRV records",
 		at:   func(s *Settings) any { return &s.Backend.SRVDomain }},
-	{name: "srv-record", group: groupBackend, arg: "NAME", forBackend: true,
+	{name: "srv-record", group: groupBackend, arg: "NAME",
 		help: "the full name of the SRV record, if it differs",
 		at:   func(s *Settings) any { return &s.Backend.SRVRecord }},
-	{name: "scheme", group: groupBackend, arg: "SCHEME", forBackend: true, keys: []string{"etcd-scheme"},
+	{name: "scheme", group: groupBackend, arg: "SCHEME", keys: []string{"etcd-scheme"},
 		help: "for nodes without one: http or https",
 		at:   func(s *Settings) any { return &s.Backend.Scheme }, words: []string{"http", "https"}},
-	{name: "file", group: groupBackend, arg: "FILE", forBackend: true, keys: []string{"files"},
+	{name: "file", group: groupBackend, arg: "FILE", keys: []string{"files"},
 		help: "read keys from a snapshot; may be repeated",
 		at:   func(s *Settings) any { return &s.Backend.Files }},
-	{name: "dial-timeout", group: groupBackend, arg: "TIME", def: "5s", forBackend: true,
+	{name: "dial-timeout", group: groupBackend, arg: "TIME", def: "5s",
 		help: "how long connecting to etcd may take",
 		at:   func(s *Settings) any { return &s.Backend.DialTimeout }, lowest: minimumTimeout},
-	{name: "request-timeout", group: groupBackend, arg: "TIME", def: "5s", forBackend: true,
+	{name: "request-timeout", group: groupBackend, arg: "TIME", def: "5s",
 		help: "how long one request to etcd may take",
 		at:   func(s *Settings) any { return &s.Backend.RequestTimeout }, lowest: minimumTimeout},
 
-	{name: "username", group: groupAuth, arg: "NAME", forBackend: true,
+	{name: "username", group: groupAuth, arg: "NAME",
 		help: "etcd user",
 		at:   func(s *Settings) any { return &s.Backend.Username }},
-	{name: "password", group: groupAuth, arg: "TEXT", forBackend: true,
+	{name: "password", group: groupAuth, arg: "TEXT",
 		help: "its password; better: -password-file",
 		at:   func(s *Settings) any { return &s.Backend.Password }},
-	{name: "password-file", group: groupAuth, arg: "FILE", forBackend: true,
+	{name: "password-file", group: groupAuth, arg: "FILE",
 		help: "file that contains only the password",
 		at:   func(s *Settings) any { return &s.Backend.PasswordFile }},
-	{name: "basic-auth", group: groupAuth, forBackend: true,
+	{name: "basic-auth", group: groupAuth,
 		help: "accepted for confd; a username is enough",
 		at:   func(s *Settings) any { return &s.Backend.BasicAuth }},
-	{name: "client-cert", group: groupAuth, arg: "FILE", forBackend: true, vars: []string{"CONFD_CLIENT_CERT"},
+	{name: "client-cert", group: groupAuth, arg: "FILE", vars: []string{"CONFD_CLIENT_CERT"},
 		help: "client certificate (PEM)",
 		at:   func(s *Settings) any { return &s.Backend.ClientCert }},
-	{name: "client-key", group: groupAuth, arg: "FILE", forBackend: true, vars: []string{"CONFD_CLIENT_KEY"},
+	{name: "client-key", group: groupAuth, arg: "FILE", vars: []string{"CONFD_CLIENT_KEY"},
 		help: "its private key (PEM)",
 		at:   func(s *Settings) any { return &s.Backend.ClientKey }},
-	{name: "client-ca-keys", group: groupAuth, arg: "FILE", forBackend: true, vars: []string{"CONFD_CLIENT_CAKEYS"},
+	{name: "client-ca-keys", group: groupAuth, arg: "FILE", vars: []string{"CONFD_CLIENT_CAKEYS"},
 		keys: []string{"client-cakeys"},
 		help: "CA certificates to verify etcd with (PEM)",
 		at:   func(s *Settings) any { return &s.Backend.ClientCAKeys }},
-	{name: "client-insecure", group: groupAuth, forBackend: true,
+	{name: "client-insecure", group: groupAuth,
 		help: "do not verify etcd's certificate",
 		at:   func(s *Settings) any { return &s.Backend.ClientInsecure }},
 

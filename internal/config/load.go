@@ -83,7 +83,10 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 		return nil, nil, err
 	}
 	warnings = append(warnings, more...)
-	return s, append(warnings, line.prefixWarning(s)...), nil
+	if line.subcommand && s.Prefix != "" {
+		warnings = append(warnings, "prefix replaces the prefix of every resource, as in confd; abtreece/confd puts it in front of theirs")
+	}
+	return s, warnings, nil
 }
 
 // defaults returns the settings before anything was read. Called by the name
