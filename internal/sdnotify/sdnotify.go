@@ -4,6 +4,7 @@
 package sdnotify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -29,8 +30,7 @@ type Engine interface {
 type phase int
 
 const (
-	phaseNone phase = iota
-	phaseStarting
+	phaseStarting phase = iota
 	phaseRunning
 	phaseReloading
 	phaseStopping
@@ -50,18 +50,14 @@ const (
 	minExtension = time.Minute
 )
 
-// A Notifier talks to systemd. One goroutine runs it and owns what is below;
+// A Notifier talks to systemd. The goroutine of Run owns what is below ended;
 // Reloading may be called by another. A nil Notifier talks to nobody.
 type Notifier struct {
-	engine Engine
-	// status says in one line how the engine is doing.
-	status func() string
-	// send hands one message to systemd. It does not block for long.
-	send func(state string) error
-	// watchdog is how long systemd waits for a sign of life; 0 is for ever.
-	watchdog time.Duration
-	// stopWithin is how long stopping may take.
+	engine     Engine
+	status     func() string
 	stopWithin func() time.Duration
+	send       func(state string) error // does not block for long
+	watchdog   time.Duration            // how long systemd waits for a sign of life; 0 is for ever
 	log        *slog.Logger
 
 	reloads chan bool     // a reload of the configuration begins, or is over
@@ -79,7 +75,8 @@ type Notifier struct {
 }
 
 // New returns a Notifier for the systemd that getenv's variables name, or nil
-// if the program was not started by it.
+// if the program was not started by it. status says in one line how the engine
+// is doing, stopWithin how long stopping may take.
 func New(engine Engine, status func() string, stopWithin func() time.Duration, getenv func(string) string, log *slog.Logger) *Notifier {
 	path := getenv("NOTIFY_SOCKET")
 	if path == "" {
@@ -89,13 +86,10 @@ func New(engine Engine, status func() string, stopWithin func() time.Duration, g
 	if err != nil {
 		log.Warn("ignoring systemd's watchdog", "err", err)
 	}
-	return newNotifier(engine, status, func(state string) error { return send(path, state) }, watchdog, stopWithin, log)
-}
-
-func newNotifier(engine Engine, status func() string, send func(string) error, watchdog time.Duration, stopWithin func() time.Duration, log *slog.Logger) *Notifier {
 	return &Notifier{
-		engine: engine, status: status, send: send, watchdog: watchdog, stopWithin: stopWithin, log: log,
-		reloads: make(chan bool), ended: make(chan struct{}), phase: phaseStarting,
+		engine: engine, status: status, stopWithin: stopWithin, watchdog: watchdog, log: log,
+		send:    func(state string) error { return send(path, state) },
+		reloads: make(chan bool), ended: make(chan struct{}),
 	}
 }
 
@@ -137,15 +131,15 @@ func (n *Notifier) Run(stop context.Context, finished <-chan struct{}) {
 			}
 		case <-stopped:
 			stopped = nil
-			n.enter(phaseStopping)
+			n.phase = phaseStopping
 		case begins := <-n.reloads:
-			if n.phase == phaseStarting {
-				break // READY=1 after the reload would claim a start that did not happen
-			}
-			if begins {
-				n.enter(phaseReloading)
-			} else {
-				n.enter(phaseRunning)
+			switch {
+			case n.phase == phaseStarting: // READY=1 after the reload would claim a start that did not happen
+			case n.phase == phaseStopping: // there is no way back
+			case begins:
+				n.phase = phaseReloading
+			default:
+				n.phase = phaseRunning
 			}
 		case <-status.C:
 		case <-liveness.C:
@@ -156,19 +150,7 @@ func (n *Notifier) Run(stop context.Context, finished <-chan struct{}) {
 }
 
 // livenessEvery leaves time for two more tries before the watchdog bites.
-func (n *Notifier) livenessEvery() time.Duration {
-	if n.watchdog == 0 {
-		return livenessEvery
-	}
-	return n.watchdog / 3
-}
-
-// enter changes the phase. There is no way back from stopping.
-func (n *Notifier) enter(next phase) {
-	if n.phase != phaseStopping {
-		n.phase = next
-	}
-}
+func (n *Notifier) livenessEvery() time.Duration { return cmp.Or(n.watchdog/3, livenessEvery) }
 
 // started ends the start, unless it has ended.
 func (n *Notifier) started() {
@@ -177,39 +159,38 @@ func (n *Notifier) started() {
 	}
 }
 
-// tell sends what systemd does not know yet.
+// tell sends what systemd does not know yet: the phase, and the status in one
+// line.
 func (n *Notifier) tell() {
-	announcement, status := n.state()
 	var lines []string
-	if n.phase != n.toldPhase {
-		lines = announcement
+	var status string
+	switch n.phase {
+	case phaseStarting:
+		status = "starting: " + n.status()
+	case phaseRunning:
+		lines, status = []string{"READY=1"}, n.status()
+	case phaseReloading:
+		lines, status = []string{"RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic()/time.Microsecond)}, "reloading the configuration"
+	case phaseStopping:
+		lines, status = []string{"STOPPING=1", extend(n.stopWithin())}, "stopping: waiting for running commands"
+	}
+	if n.phase == n.toldPhase {
+		lines = nil
 	}
 	if status != n.toldStatus {
 		lines = append(lines, "STATUS="+status)
 	}
-	if len(lines) > 0 && n.post(lines...) {
+	if n.post(lines) {
 		n.toldPhase, n.toldStatus = n.phase, status
 	}
 }
 
-// state returns what says that the phase was entered, and the status in one
-// line.
-func (n *Notifier) state() (announcement []string, status string) {
-	switch n.phase {
-	case phaseRunning:
-		return []string{"READY=1"}, n.status()
-	case phaseReloading:
-		return []string{"RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", monotonic()/time.Microsecond)}, "reloading the configuration"
-	case phaseStopping:
-		return []string{"STOPPING=1", extend(n.stopWithin())}, "stopping: waiting for running commands"
-	default:
-		return nil, "starting: " + n.status()
+// post sends one message, if it has lines, and tells whether that worked. A
+// failure is logged once.
+func (n *Notifier) post(lines []string) bool {
+	if len(lines) == 0 {
+		return true
 	}
-}
-
-// post sends one message and tells whether that worked. A failure is logged
-// once.
-func (n *Notifier) post(lines ...string) bool {
 	err := n.send(strings.Join(lines, "\n"))
 	if err != nil && !n.failing {
 		n.log.Warn("cannot notify systemd", "err", err)
@@ -230,9 +211,7 @@ func (n *Notifier) heartbeat() {
 	if n.phase == phaseReloading {
 		lines = append(lines, extend(max(minExtension, 3*n.livenessEvery())))
 	}
-	if len(lines) > 0 {
-		n.post(lines...)
-	}
+	n.post(lines)
 }
 
 // alive tells whether every worker showed a sign of life since the last call.

@@ -74,7 +74,12 @@ func managed(t *testing.T, watchdog time.Duration, test func(*manager)) {
 		m.engine.set("1 resource in sync")
 		log := slog.New(slog.NewTextHandler(&m.log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 		grace := func() time.Duration { return 30 * time.Second }
-		m.notifier = newNotifier(m.engine, m.engine.Status, m.receive, watchdog, grace, log)
+		getenv := map[string]string{"NOTIFY_SOCKET": "@nobody"}
+		if watchdog > 0 {
+			getenv["WATCHDOG_USEC"] = fmt.Sprint(watchdog.Microseconds())
+		}
+		m.notifier = New(m.engine, m.engine.Status, grace, func(name string) string { return getenv[name] }, log)
+		m.notifier.send = m.receive
 		stop, cancel := context.WithCancel(t.Context())
 		m.stop = cancel
 		var done sync.WaitGroup
