@@ -176,8 +176,9 @@ func (u *unit) inheritReloads(gone []*resourceState) {
 		if len(u.resources) == 0 || u.engine.hasDest(r.Dest) || !r.status.ReloadPending {
 			continue
 		}
-		if err := u.resources[0].inheritMarker(r); err != nil {
-			u.log.Error("cannot take over a pending reload", "resource", r.Name, "dest", r.Dest, "err", err)
+		if err := u.resources[0].inheritReload(r); err != nil {
+			u.log.Warn("cannot move the marker of a pending reload: the reload is done nevertheless, unless the program is killed before",
+				"resource", r.Name, "dest", r.Dest, "err", err)
 		}
 	}
 }

@@ -54,8 +54,9 @@ func (r *resourceState) readMarker() error {
 	have, err := install.Stat(r.target)
 	r.markerRead = pending != install.None || err == nil && have.Exists
 	r.partial = pending == install.Partial
-	is := pending != install.None && r.ReloadCmd != "" && !r.unit.engine.options().SyncOnly
-	r.set(func(s *ResourceStatus) { s.ReloadPending = is })
+	reloads := r.ReloadCmd != "" && !r.unit.engine.options().SyncOnly
+	// What is pending without a marker is so because the disk refused one.
+	r.set(func(s *ResourceStatus) { s.ReloadPending = reloads && (s.ReloadPending || pending != install.None) })
 	return nil
 }
 
@@ -77,16 +78,14 @@ func moveMarker(from, to string) error {
 	return install.ClearPending(from)
 }
 
-// inheritMarker takes over the pending reload of a resource that is gone.
-func (r *resourceState) inheritMarker(gone *resourceState) error {
+// inheritReload takes over the pending reload of a resource that is gone. Its error
+// is about the marker: the reload is pending anyway.
+func (r *resourceState) inheritReload(gone *resourceState) error {
+	r.set(func(s *ResourceStatus) { s.ReloadPending = true })
 	if err := r.locate(); err != nil {
 		return err
 	}
-	if err := moveMarker(gone.target, r.target); err != nil {
-		return err
-	}
-	r.set(func(s *ResourceStatus) { s.ReloadPending = true })
-	return nil
+	return moveMarker(gone.target, r.target)
 }
 
 // removeLeftovers removes the staged files of crashed runs from the file's

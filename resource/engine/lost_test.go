@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"pc4patroni/backends"
+	"pc4patroni/resource/internal/diskstep"
 )
 
 // A backend may read the paths of a resource one after the other.
@@ -127,11 +130,27 @@ func TestOrderWaitsOnceForAUnit(t *testing.T) {
 	d.waitFile("a4.conf", "10.0.0.2\n")
 }
 
-// A file whose resource is gone may still be read by the proxy, which does not know it yet.
+// A file whose resource is gone may still be read by the proxy, which does not know it yet. A
+// disk that fails meanwhile makes no difference.
 func TestPendingReloadOfRemovedResource(t *testing.T) {
+	for _, failing := range []string{"no step", "create", "remove"} {
+		t.Run(failing+" fails", func(t *testing.T) { pendingReloadOfRemovedResource(t, failing) })
+	}
+}
+
+func pendingReloadOfRemovedResource(t *testing.T, failing string) {
 	const command = `reload_cmd = "test -e OUTgo && echo >>OUTreloads"`
 	s := newSite(t, twoKeys, "templates/a.tmpl", hostTemplate, "templates/b.tmpl", "{{getv \"/port\"}}\n", "conf.d/a.toml", plainResource+command,
 		"conf.d/b.toml", strings.NewReplacer("OUTa.conf", "OUTb.conf", "a.tmpl", "b.tmpl").Replace(plainResource)+command)
+	var fails, failed atomic.Bool
+	diskstep.Hook = func(what, _ string) error {
+		if fails.Load() && what == failing {
+			failed.Store(true)
+			return syscall.EIO
+		}
+		return nil
+	}
+	t.Cleanup(func() { diskstep.Hook = nil })
 	s.write("out/go", "")
 	d := s.start()
 	d.ready()
@@ -144,7 +163,10 @@ func TestPendingReloadOfRemovedResource(t *testing.T) {
 	if err := os.Remove(filepath.Join(s.dir, "conf.d", "b.toml")); err != nil {
 		t.Fatal(err)
 	}
+	fails.Store(true)
 	d.reload()
+	waitFor(t, "the disk to fail", func() bool { return failed.Load() || failing == "no step" })
+	fails.Store(false)
 	s.write("out/go", "")
 	d.waitFile("reloads", "\n\n")
 }
