@@ -42,7 +42,7 @@ func (p *program) daemon(stop, kill context.Context) error {
 	outliveReaders()
 
 	d := &daemon{program: p}
-	d.disk.read(p.settings.Digest(), true)
+	d.disk.read(p.settings.ContentDigest(), true)
 	set, err := p.load(p.settings, p.backends.Load())
 	if err != nil {
 		return err

@@ -12,13 +12,19 @@ import (
 // newer belongs to the goroutine that reloads the configuration.
 type onDisk struct {
 	loaded, seen config.Digest // of the contents that run, and of those dealt with last
+	stat         config.Digest // when they were looked at last
 	newer        atomic.Bool   // what is on disk is not what runs
 }
 
 // compare looks whether the configuration on disk has changed. By the name
 // confd it is read, as confd would; else a warning says that it is not, once.
 func (d *daemon) compare(ctx context.Context) {
-	now := d.settings.Digest()
+	stat := d.settings.StatDigest()
+	if stat == d.disk.stat {
+		return // a thousand files are not read again for nothing
+	}
+	d.disk.stat = stat
+	now := d.settings.ContentDigest()
 	d.disk.newer.Store(now != d.disk.loaded)
 	if now == d.disk.seen {
 		return

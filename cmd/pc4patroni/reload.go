@@ -37,7 +37,7 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, runs := settings.Digest(), false
+	sum, runs := settings.ContentDigest(), false
 	defer func() { d.disk.read(sum, runs) }()
 	fixed := settings.KeepFixed(d.settings)
 
