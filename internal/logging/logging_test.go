@@ -107,7 +107,7 @@ func TestTerminalHandler(t *testing.T) {
 	h := newTerminalHandler(&b, slog.LevelInfo)
 	log := slog.New(h).With("resource", "haproxy")
 	log.Info("file installed", "dest", "/etc/haproxy/haproxy.cfg", "took", 1500*time.Millisecond)
-	log.Error("check failed", "err", errors.New("exit status 1"), "output", "line 1\nline \x1b[31m2\n", "empty", "")
+	log.Error("check failed", "err", errors.New("exit status 1"), "output", "line 1\nline \x1b[31m2\n\x9b31m3\n", "empty", "")
 	log.WithGroup("command").Warn("slow", "text", "a b", slog.Group("nested", "n", 1), slog.Attr{})
 	log.With("script", "a\nb").Warn("of several lines", "output", "c\nd")
 	log.Debug("hidden")
@@ -123,6 +123,7 @@ TIME ERROR check failed  resource=haproxy err="exit status 1" empty=""
     output:
       line 1
       line \x1b[31m2
+      �31m3
 TIME WARN  slow  resource=haproxy command.text="a b" command.nested.n=1
 TIME WARN  of several lines  resource=haproxy script="a\nb"
     output:

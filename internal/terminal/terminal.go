@@ -17,18 +17,15 @@ func Is(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Visible replaces what is neither printable nor a tab by its escape in Go.
+// Visible replaces what is neither printable nor a tab by its escape in Go, and
+// what is not UTF-8 by U+FFFD: some terminals act on single bytes, too.
 func Visible(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != '\t' }) {
-		return s
-	}
 	var b strings.Builder
 	for _, r := range s {
 		if unicode.IsPrint(r) || r == '\t' {
 			b.WriteRune(r)
 		} else {
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
 		}
 	}
 	return b.String()
