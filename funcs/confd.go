@@ -117,7 +117,7 @@ func (e *Env) missing(key string) error {
 	dir := path.Dir(key)
 	names := e.Store.ls(dir)
 	names = names[:min(len(names), maxHints)]
-	if near := nearest.To(path.Base(key), slices.Values(names)); near != "" {
+	if near := nearest.To(path.Base(key), names); near != "" {
 		return fmt.Errorf("%w (did you mean %q?)", err, path.Join(dir, near))
 	}
 	return err

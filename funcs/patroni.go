@@ -97,7 +97,7 @@ func (e *Env) noCluster(at string) error {
 		return fmt.Errorf("no Patroni cluster at %s itself; below it: %s. Name one of them, as in (cluster %q), "+
 			"or set the prefix of the resource to it, or loop over them with {{range clusters}}", where, few(paths), paths[0])
 	}
-	if near := nearest.To(at, slices.Values(paths[:min(len(paths), maxHints)])); near != "" {
+	if near := nearest.To(at, paths[:min(len(paths), maxHints)]); near != "" {
 		return fmt.Errorf("no Patroni cluster at %s (did you mean %q?)", where, near)
 	}
 	return fmt.Errorf("no Patroni cluster at %s; there are: %s", where, few(paths))

@@ -55,7 +55,7 @@ func explain(dir string, err error, functions map[string]any) error {
 		if reason, known := funcs.LeftOut(m[1]); known {
 			why += ": " + reason
 		} else {
-			why += nearest.Hint(m[1], slices.Values(slices.Sorted(maps.Keys(functions))))
+			why += nearest.Hint(m[1], slices.Sorted(maps.Keys(functions)))
 		}
 	}
 	return &templateError{fmt.Sprintf("%s: line %s: %s", filepath.Join(dir, m[1]), line, why), mistake, err}
@@ -87,7 +87,7 @@ func explainField(field, typeName string) string {
 		}
 	}
 	text := fmt.Sprintf("a %s has no .%s", t.word, field)
-	if near := nearest.To(field, slices.Values(names)); near != "" {
+	if near := nearest.To(field, names); near != "" {
 		text += fmt.Sprintf(" (did you mean .%s?)", near)
 	}
 	return text

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"pc4patroni/internal/nearest"
@@ -11,16 +12,17 @@ import (
 
 // sample lists the built-in samples, prints one, or writes it to -confdir.
 func (p *program) sample() error {
-	names, err := sample.Names()
+	titles, err := sample.Titles()
 	if err != nil {
 		return err
 	}
 	name := p.settings.Sample
 	if name == "" {
-		return p.listSamples(names)
+		return p.listSamples(titles)
 	}
-	if !slices.Contains(names, name) {
-		return &configError{fmt.Errorf("there is no sample %q%s; %s -sample lists them", name, nearest.Hint(name, slices.Values(names)), p.Name)}
+	if titles[name] == "" {
+		hint := nearest.Hint(name, slices.Sorted(maps.Keys(titles)))
+		return &configError{fmt.Errorf("there is no sample %q%s; %s -sample lists them", name, hint, p.Name)}
 	}
 	files, err := sample.Files(name, p.settings.Prefix, p.settings.DestDir)
 	if err != nil {
@@ -32,13 +34,9 @@ func (p *program) sample() error {
 	return p.printSample(files)
 }
 
-func (p *program) listSamples(names []string) error {
-	for _, name := range names {
-		title, err := sample.Title(name)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(p.stdout, "%-19s %s\n", name, title)
+func (p *program) listSamples(titles map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(titles)) {
+		fmt.Fprintf(p.stdout, "%-19s %s\n", name, titles[name])
 	}
 	_, err := fmt.Fprintf(p.stdout, "\n%s -sample NAME prints one. To write it where it is read, for your cluster:\n"+
 		"  %s -sample NAME -confdir %s -prefix /service/batman\n", p.Name, p.Name, p.settings.ConfDir)
@@ -60,7 +58,7 @@ func (p *program) printSample(files []sample.File) error {
 
 func (p *program) writeSample(files []sample.File) error {
 	paths, err := sample.Write(p.settings.ConfDir, files)
-	if _, exist := errors.AsType[*sample.ExistError](err); exist {
+	if errors.Is(err, sample.ErrExist) {
 		return &configError{err}
 	}
 	if err != nil {

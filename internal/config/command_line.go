@@ -96,16 +96,11 @@ func hintFlag(name string) string {
 	if right != "" {
 		return fmt.Sprintf(` (did you mean "-%s"?)`, right)
 	}
-	return nearest.Hint("-"+name, func(yield func(string) bool) {
-		if !yield("-help") {
-			return
-		}
-		for i := range options {
-			if !yield("-" + options[i].name) {
-				return
-			}
-		}
-	})
+	flags := []string{"-help"}
+	for i := range options {
+		flags = append(flags, "-"+options[i].name)
+	}
+	return nearest.Hint("-"+name, flags)
 }
 
 // unexpected explains an argument that is no flag.

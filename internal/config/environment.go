@@ -53,7 +53,7 @@ func (inv Invocation) unknownVariables(prefix string, known []string) (warnings 
 			continue
 		}
 		why := noEffect[strings.ToLower(dashes(suffix))]
-		near := nearest.To(suffix, slices.Values(known))
+		near := nearest.To(suffix, known)
 		switch {
 		case prefix == confdPrefix && why != "" && value != "":
 			warnings = append(warnings, fmt.Sprintf("environment variable %s %s", name, why))

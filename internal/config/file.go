@@ -146,16 +146,15 @@ func optionByKey(key string) *option {
 // hintKey suggests the key that an unknown one was meant to be, written with
 // underscores, as TOML files have it.
 func hintKey(key string, allowed func(*option) bool) string {
-	return nearest.Hint(underscores(strings.ToLower(key)), func(yield func(string) bool) {
-		for i := range options {
-			o := &options[i]
+	var names []string
+	for i := range options {
+		if o := &options[i]; allowed(o) {
 			for _, name := range append([]string{o.name}, o.keys...) {
-				if allowed(o) && !yield(underscores(name)) {
-					return
-				}
+				names = append(names, underscores(name))
 			}
 		}
-	})
+	}
+	return nearest.Hint(underscores(strings.ToLower(key)), names)
 }
 
 func dashes(key string) string { return strings.ReplaceAll(key, "_", "-") }

@@ -93,7 +93,7 @@ func elements(text string) (found []string) {
 func (o *option) notAWord(text string) error {
 	last := len(o.words) - 1
 	return fmt.Errorf("must be %s or %s, not %q%s",
-		strings.Join(o.words[:last], ", "), o.words[last], text, nearest.Hint(text, slices.Values(o.words)))
+		strings.Join(o.words[:last], ", "), o.words[last], text, nearest.Hint(text, o.words))
 }
 
 // levels are the log levels by name, those of confd too; panic and fatal are
@@ -123,7 +123,7 @@ func checkNode(node string) error {
 		return errors.New("must not contain a user name and password; use -username and -password-file")
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("%s, not with scheme %q%s", want, u.Scheme, nearest.Hint(u.Scheme, slices.Values([]string{"http", "https"})))
+		return fmt.Errorf("%s, not with scheme %q%s", want, u.Scheme, nearest.Hint(u.Scheme, []string{"http", "https"}))
 	}
 	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("%s, without a path; keys are named by -prefix", want)

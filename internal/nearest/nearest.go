@@ -2,15 +2,13 @@
 // for "did you mean" in error messages. It holds no word list of its own.
 package nearest
 
-import "iter"
-
 // To returns the word of words that is closest to typed, or "" when none is
 // close enough to be worth suggesting: at most a third of the letters may be
 // added, dropped, replaced or swapped with their neighbour. Of several equally
 // close words it returns the first.
-func To(typed string, words iter.Seq[string]) string {
+func To(typed string, words []string) string {
 	best, bestDistance := "", len(typed)/3+1
-	for word := range words {
+	for _, word := range words {
 		if d := distance(typed, word); d < bestDistance {
 			best, bestDistance = word, d
 		}
@@ -19,7 +17,7 @@ func To(typed string, words iter.Seq[string]) string {
 }
 
 // Hint returns ` (did you mean "x"?)`, or nothing when no word is near.
-func Hint(typed string, words iter.Seq[string]) string {
+func Hint(typed string, words []string) string {
 	if word := To(typed, words); word != "" {
 		return ` (did you mean "` + word + `"?)`
 	}

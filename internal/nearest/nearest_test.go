@@ -1,9 +1,6 @@
 package nearest
 
-import (
-	"slices"
-	"testing"
-)
+import "testing"
 
 func TestTo(t *testing.T) {
 	words := []string{"check_cmd", "reload_cmd", "mode", "dest", "primary", "prefix"}
@@ -18,14 +15,14 @@ func TestTo(t *testing.T) {
 		{"x", ""},
 	}
 	for _, tt := range tests {
-		if got := To(tt.typed, slices.Values(words)); got != tt.want {
+		if got := To(tt.typed, words); got != tt.want {
 			t.Errorf("To(%q) = %q, want %q", tt.typed, got, tt.want)
 		}
 	}
-	if got, want := Hint("mdoe", slices.Values(words)), ` (did you mean "mode"?)`; got != want {
+	if got, want := Hint("mdoe", words), ` (did you mean "mode"?)`; got != want {
 		t.Errorf("Hint(mdoe) = %q, want %q", got, want)
 	}
-	if got := Hint("haproxy", slices.Values(words)); got != "" {
+	if got := Hint("haproxy", words); got != "" {
 		t.Errorf("Hint(haproxy) = %q, want nothing", got)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -20,25 +19,23 @@ import (
 	samples "pc4patroni"
 )
 
-// Names returns the names of the samples, sorted.
-func Names() ([]string, error) {
+// Titles returns what each sample is for, by its name: the first line of its
+// resource file.
+func Titles() (map[string]string, error) {
 	paths, err := fs.Glob(samples.Files, "conf.d/*.toml")
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	titles := make(map[string]string)
 	for _, file := range paths {
-		names = append(names, strings.TrimSuffix(path.Base(file), ".toml"))
+		resource, err := samples.Files.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		first, _, _ := strings.Cut(string(resource), "\n")
+		titles[strings.TrimSuffix(path.Base(file), ".toml")] = strings.TrimPrefix(first, "# ")
 	}
-	slices.Sort(names)
-	return names, nil
-}
-
-// Title returns what a sample is for: the first line of its resource file.
-func Title(name string) (string, error) {
-	resource, err := samples.Files.ReadFile("conf.d/" + name + ".toml")
-	first, _, _ := strings.Cut(string(resource), "\n")
-	return strings.TrimPrefix(first, "# "), err
+	return titles, nil
 }
 
 // File is a file of a sample.
@@ -86,15 +83,11 @@ func setKey(resource []byte, key, value string) []byte {
 	})
 }
 
-// ExistError says which files of a sample are there already.
-type ExistError struct{ Paths []string }
-
-func (e *ExistError) Error() string {
-	return "nothing was written, since there is " + strings.Join(e.Paths, " and ") + " already"
-}
+// ErrExist is wrapped by the error of Write where a file is there already.
+var ErrExist = errors.New("already")
 
 // Write creates files below dir, all of them or none, and returns their paths. It
-// never replaces a file: the error is an *ExistError then.
+// never replaces a file.
 func Write(dir string, files []File) ([]string, error) {
 	var paths, there []string
 	for _, file := range files {
@@ -105,7 +98,7 @@ func Write(dir string, files []File) ([]string, error) {
 		}
 	}
 	if len(there) > 0 {
-		return nil, &ExistError{there}
+		return nil, fmt.Errorf("nothing was written, since there is %s %w", strings.Join(there, " and "), ErrExist)
 	}
 	for i, file := range files {
 		if err := writeNew(paths[i], file.Text); err != nil {
@@ -128,7 +121,7 @@ func writeNew(name string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, bytes.NewReader(text))
+	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(name))
 	}

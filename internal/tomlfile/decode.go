@@ -144,7 +144,7 @@ func hint(path toml.Key, key string, t reflect.Type) string {
 			return fmt.Sprintf(" here (it belongs in [%s])", name)
 		}
 	}
-	return nearest.Hint(strings.ReplaceAll(strings.ToLower(key), "-", "_"), slices.Values(names))
+	return nearest.Hint(strings.ReplaceAll(strings.ToLower(key), "-", "_"), names)
 }
 
 // fieldsOf returns the index of each field of a struct by its toml tag.
