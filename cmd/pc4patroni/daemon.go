@@ -68,20 +68,18 @@ func (p *program) daemon(stop, kill context.Context) error {
 func (d *daemon) run(stop, kill context.Context, set *resource.Set, hangup <-chan os.Signal) error {
 	reloading, stopReloading := context.WithCancel(stop)
 	defer stopReloading()
-	serving, stopServing := context.WithCancel(context.WithoutCancel(stop))
-	defer stopServing()
-	finished := make(chan struct{})
+	working, finish := context.WithCancel(context.WithoutCancel(stop))
+	defer finish()
 	var beside sync.WaitGroup
-	beside.Go(func() { d.notifier.Run(stop, finished) })
+	beside.Go(func() { d.notifier.Run(stop, working.Done()) })
 	if d.page != nil {
-		beside.Go(func() { d.page.Serve(serving, d.watched()) })
+		beside.Go(func() { d.page.Serve(working, d.watched()) })
 	}
 	beside.Go(func() { d.wait(reloading, hangup) })
 
 	err := d.engine.Run(stop, kill, set)
-	close(finished)
 	stopReloading()
-	stopServing()
+	finish()
 	beside.Wait()
 	if err != nil {
 		return &configError{err}
@@ -94,13 +92,10 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 	ready := d.engine.Ready()
 	var look <-chan time.Time
 	if d.settings.Noop {
-		ticker := time.NewTicker(lookEvery)
-		defer ticker.Stop()
-		look = ticker.C
+		look = time.Tick(lookEvery)
 	}
 	said := make(map[string]string)
 	interval := time.NewTimer(d.settings.Interval)
-	defer interval.Stop()
 	for {
 		select {
 		case <-look:

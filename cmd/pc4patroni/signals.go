@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,13 +42,12 @@ func watchSignals(grace time.Duration, log *slog.Logger) *signals {
 	s := &signals{stop: stop, kill: kill}
 	s.grace.Store(int64(grace))
 	released := make(chan struct{})
-	ended := make(chan struct{})
+	var watching sync.WaitGroup
 	s.release = func() {
 		close(released)
-		<-ended
+		watching.Wait()
 	}
-	go func() {
-		defer close(ended)
+	watching.Go(func() {
 		defer signal.Stop(received)
 		select {
 		case first := <-received:
@@ -57,16 +57,14 @@ func watchSignals(grace time.Duration, log *slog.Logger) *signals {
 		}
 		grace := time.Duration(s.grace.Load())
 		log.Info("stopping, running commands may finish", "reason", context.Cause(stop), "within", grace)
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
 		select {
 		case second := <-received:
 			cancelKill(&secondSignal{second.(syscall.Signal)})
-		case <-timer.C:
+		case <-time.After(grace):
 			cancelKill(fmt.Errorf("still running %s after the signal", grace))
 		case <-released:
 		}
-	}()
+	})
 	return s
 }
 
@@ -84,12 +82,10 @@ func (s *signals) await(mode func(stop, kill context.Context) error) error {
 	if cutShort(s.kill) != nil {
 		within = endsAtOnceWithin
 	}
-	timer := time.NewTimer(within)
-	defer timer.Stop()
 	select {
 	case err := <-ended:
 		return err
-	case <-timer.C:
+	case <-time.After(within):
 		return errors.Join(cutShort(s.kill), errors.New("gave up waiting for something that hangs; the next start cleans up after it"))
 	}
 }

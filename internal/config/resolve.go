@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -97,16 +98,15 @@ func (b *Backend) resolve(from func(names ...string) source) error {
 			return errors.New("password and password-file cannot both be set")
 		}
 	}
-	if b.Username == "" && (b.Password != "" || b.PasswordFile != "") {
+	hasPassword := b.Password != "" || b.PasswordFile != ""
+	switch {
+	case b.Username == "" && hasPassword:
 		return errors.New("a password needs a user: set username")
-	}
-	if b.Username != "" && b.Password == "" && b.PasswordFile == "" {
+	case b.Username != "" && !hasPassword:
 		return errors.New("username needs a password: set password-file")
-	}
-	if b.BasicAuth && b.Username == "" {
+	case b.Username == "" && b.BasicAuth:
 		return errors.New("basic-auth needs username")
-	}
-	if (b.ClientCert == "") != (b.ClientKey == "") {
+	case (b.ClientCert == "") != (b.ClientKey == ""):
 		return errors.New("client-cert and client-key must be set together")
 	}
 	return b.resolveScheme(from("node") == fromDefault)
@@ -144,16 +144,10 @@ func (b *Backend) resolveScheme(isDefault bool) error {
 		}
 		return nil
 	}
-	var plain, secured int
-	for _, node := range b.Nodes {
-		switch {
-		case strings.HasPrefix(node, "http://"):
-			plain++
-		case strings.HasPrefix(node, "https://"):
-			secured++
-		}
+	some := func(scheme string) bool {
+		return slices.ContainsFunc(b.Nodes, func(node string) bool { return strings.HasPrefix(node, scheme) })
 	}
-	if plain > 0 && secured > 0 {
+	if some("http://") && some("https://") {
 		return errors.New("some nodes begin with http:// and some with https://: all must have the same scheme")
 	}
 	return nil

@@ -15,9 +15,9 @@ import (
 
 // lineHandler writes slog's text lines between a head and a tail of its own.
 type lineHandler struct {
-	text slog.Handler // writes to out.line
-	out  *lineWriter
-	head func(slog.Record) string
+	slog.Handler // of text; writes to out.line
+	out          *lineWriter
+	head         func(slog.Record) string
 }
 
 // lineWriter is shared by a handler and those derived from it.
@@ -70,10 +70,6 @@ func (out *lineWriter) moveBelow(groups []string, a slog.Attr) slog.Attr {
 	return slog.Attr{}
 }
 
-func (h *lineHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return h.text.Enabled(ctx, level)
-}
-
 func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
@@ -82,7 +78,7 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.out.line.WriteString(h.head(r))
 	h.out.handling = true
 	defer func() { h.out.handling = false }()
-	if err := h.text.Handle(ctx, r); err != nil {
+	if err := h.Handler.Handle(ctx, r); err != nil {
 		return err
 	}
 	line := bytes.TrimRight(h.out.line.Bytes(), " \n")
@@ -93,11 +89,11 @@ func (h *lineHandler) Handle(ctx context.Context, r slog.Record) error {
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
-	return &lineHandler{h.text.WithAttrs(attrs), h.out, h.head}
+	return &lineHandler{h.Handler.WithAttrs(attrs), h.out, h.head}
 }
 
 func (h *lineHandler) WithGroup(name string) slog.Handler {
-	return &lineHandler{h.text.WithGroup(name), h.out, h.head}
+	return &lineHandler{h.Handler.WithGroup(name), h.out, h.head}
 }
 
 // priority returns the syslog priority of a level.

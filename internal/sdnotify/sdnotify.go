@@ -111,10 +111,7 @@ func (n *Notifier) Run(stop context.Context, finished <-chan struct{}) {
 		return
 	}
 	defer close(n.ended)
-	status := time.NewTicker(statusEvery)
-	defer status.Stop()
-	liveness := time.NewTicker(n.livenessEvery())
-	defer liveness.Stop()
+	status, liveness := time.Tick(statusEvery), time.Tick(n.livenessEvery())
 	ready, stopped, late := n.engine.Ready(), stop.Done(), time.After(readyWithin)
 	n.alive()
 	n.tell()
@@ -141,8 +138,8 @@ func (n *Notifier) Run(stop context.Context, finished <-chan struct{}) {
 			default:
 				n.phase = phaseRunning
 			}
-		case <-status.C:
-		case <-liveness.C:
+		case <-status:
+		case <-liveness:
 			n.heartbeat()
 		}
 		n.tell()
