@@ -154,9 +154,9 @@ func (d *daemon) watched() watched { return watched{d.engine, &d.disk} }
 
 // noneUsable says what is wrong with every resource of a set.
 func noneUsable(set *resource.Set) error {
-	errs := make([]error, 0, len(set.Broken)+1)
+	var err error
 	for _, b := range set.Broken {
-		errs = append(errs, b.Err)
+		err = errors.Join(err, b.Err)
 	}
-	return errors.Join(append(errs, fmt.Errorf("none of the resources (%d) can be used", len(set.Broken)))...)
+	return errors.Join(err, fmt.Errorf("none of the resources (%d) can be used", len(set.Broken)))
 }

@@ -30,11 +30,9 @@ func exitStatus(err error) int {
 }
 
 // configError is an error in the configuration: nothing was tried.
-type configError struct{ err error }
+type configError struct{ error }
 
-func (e *configError) Error() string { return e.err.Error() }
-
-func (e *configError) Unwrap() error { return e.err }
+func (e *configError) Unwrap() error { return e.error }
 
 // What the error of a mode wraps, for the exit status.
 var (

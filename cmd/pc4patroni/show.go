@@ -48,13 +48,11 @@ func (p *program) show(ctx context.Context) error {
 
 // verdict is the error that decides the exit status.
 func (p *program) verdict(ctx context.Context, v *report.View, readings []reading) error {
-	var unread []error
+	var unread error
 	keys := 0
 	for _, r := range readings {
 		keys += len(r.values)
-		if r.err != nil {
-			unread = append(unread, r.err)
-		}
+		unread = errors.Join(unread, r.err)
 	}
 	usable, troubled := 0, 0
 	for i := range v.Resources {
@@ -69,8 +67,8 @@ func (p *program) verdict(ctx context.Context, v *report.View, readings []readin
 	switch {
 	case len(v.Resources) > 0 && usable == 0:
 		return errNoneUsable
-	case len(unread) > 0:
-		return errors.Join(unread...)
+	case unread != nil:
+		return unread
 	case troubled > 0:
 		return fmt.Errorf("%d of %d resources failed, are held or have a pending reload", troubled, len(v.Resources))
 	case len(v.Clusters) > 0:

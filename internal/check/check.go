@@ -10,6 +10,7 @@ package check
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -45,14 +46,13 @@ type Problem struct {
 // String returns the problem as a line in the form that editors and CI systems
 // recognize: FILE:LINE:COLUMN: LEVEL: MESSAGE.
 func (p Problem) String() string {
-	var s strings.Builder
-	s.WriteString(p.File + ":")
+	place := p.File + ":"
 	for _, n := range []int{p.Line, p.Column} {
 		if n > 0 {
-			s.WriteString(strconv.Itoa(n) + ":")
+			place += strconv.Itoa(n) + ":"
 		}
 	}
-	return s.String() + " " + string(p.Level) + ": " + p.Message
+	return fmt.Sprintf("%s %s: %s", place, p.Level, p.Message)
 }
 
 // place is how errors of resource files and templates begin.

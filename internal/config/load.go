@@ -29,12 +29,10 @@ func (inv Invocation) Getenv(name string) string {
 }
 
 // UsageError is an error on the command line.
-type UsageError struct{ text string }
-
-func (e *UsageError) Error() string { return e.text }
+type UsageError struct{ error }
 
 func usagef(format string, args ...any) error {
-	return &UsageError{fmt.Sprintf(format, args...)}
+	return &UsageError{fmt.Errorf(format, args...)}
 }
 
 // Load gathers the settings from all sources, lowest precedence first:

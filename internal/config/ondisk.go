@@ -40,26 +40,21 @@ func (s *Settings) digest(add func(h hash.Hash, path string, info fs.FileInfo)) 
 		}
 	}
 	visit(s.ConfigFile)
-	walk(filepath.Join(s.ConfDir, "conf.d"), visit)
-	walk(filepath.Join(s.ConfDir, "templates"), visit)
+	for _, dir := range []string{"conf.d", "templates"} {
+		root := filepath.Join(s.ConfDir, dir) + "/" // the folder may be a link
+		_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+			case path != root && strings.HasPrefix(entry.Name(), "."): // an editor's, as what ends with a tilde
+				if entry.IsDir() {
+					return fs.SkipDir
+				}
+			case !entry.IsDir() && !strings.HasSuffix(path, "~"):
+				visit(path)
+			}
+			return nil
+		})
+	}
 	h.Sum(sum[:0])
 	return sum
-}
-
-// walk visits what is below a folder, without what an editor leaves there.
-func walk(dir string, visit func(path string)) {
-	dir += "/" // the folder may be a link
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return nil
-		case path != dir && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-		case !entry.IsDir() && !strings.HasSuffix(entry.Name(), "~"):
-			visit(path)
-		}
-		return nil
-	})
 }

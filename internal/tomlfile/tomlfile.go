@@ -83,12 +83,10 @@ func (f *File) Value(keys ...string) any {
 // lineError is an error with the line that it is about.
 type lineError struct {
 	line int
-	err  error
+	error
 }
 
-func (e *lineError) Error() string { return e.err.Error() }
-
-func (e *lineError) Unwrap() error { return e.err }
+func (e *lineError) Unwrap() error { return e.error }
 
 // Errorf returns an error about a key: "PATH: line N: " and the formatted
 // message. For a key that the file does not define, the line is that of the
