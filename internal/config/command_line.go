@@ -25,8 +25,8 @@ func (inv Invocation) parseFlags() (*commandLine, error) {
 	line := &commandLine{}
 	set := flag.NewFlagSet(inv.Name, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	for i := range options {
-		line.define(set, options[i].name, &options[i])
+	for _, o := range options {
+		line.define(set, o.name, o)
 	}
 	if inv.CalledConfd() {
 		line.defineConfd(set)
@@ -97,8 +97,8 @@ func hintFlag(name string) string {
 		return fmt.Sprintf(` (did you mean "-%s"?)`, right)
 	}
 	flags := []string{"-help"}
-	for i := range options {
-		flags = append(flags, "-"+options[i].name)
+	for _, o := range options {
+		flags = append(flags, "-"+o.name)
 	}
 	return nearest.Hint("-"+name, flags)
 }

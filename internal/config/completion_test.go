@@ -37,9 +37,9 @@ func TestCompletion(t *testing.T) {
 // names returns the flags for which the condition holds.
 func names(of func(*option) bool) string {
 	var all []string
-	for i := range options {
-		if of(&options[i]) {
-			all = append(all, "-"+options[i].name)
+	for _, o := range options {
+		if of(o) {
+			all = append(all, "-"+o.name)
 		}
 	}
 	return strings.Join(all, "|")
@@ -56,8 +56,8 @@ func takesText(o *option) bool {
 
 func bashCompletion() string {
 	var words strings.Builder
-	for i := range options {
-		if o := &options[i]; o.words != nil {
+	for _, o := range options {
+		if o.words != nil {
 			fmt.Fprintf(&words, "        -%s) words=%q ;;\n", o.name, strings.Join(o.words, " "))
 		}
 	}
@@ -90,8 +90,7 @@ func zshCompletion() string {
 	var b strings.Builder
 	b.WriteString("#compdef pc4patroni\n" + generated + "_arguments \\\n")
 	escape := strings.NewReplacer("'", `'\''`, "[", `\[`, "]", `\]`)
-	for i := range options {
-		o := &options[i]
+	for _, o := range options {
 		spec := "-" + o.name
 		if o.arg != "" {
 			spec += "="
@@ -119,8 +118,7 @@ func fishCompletion() string {
 	var b strings.Builder
 	b.WriteString("# fish completion for pc4patroni\n" + generated + "complete -c pc4patroni -f\n")
 	escape := strings.NewReplacer(`\`, `\\`, "'", `\'`)
-	for i := range options {
-		o := &options[i]
+	for _, o := range options {
 		rest := ""
 		switch {
 		case o.words != nil:

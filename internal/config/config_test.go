@@ -158,7 +158,7 @@ func TestEverySource(t *testing.T) {
 		case "log-format", "o":
 			return "json"
 		}
-		switch o.at(&Settings{}).(type) {
+		switch o.at.(type) {
 		case *bool:
 			return "true"
 		case *time.Duration:
@@ -167,11 +167,10 @@ func TestEverySource(t *testing.T) {
 			return "/x"
 		}
 	}
-	for i := range options {
-		o := &options[i]
+	for i, o := range options {
 		t.Run(o.name, func(t *testing.T) {
 			want := &Settings{}
-			if err := o.set(want, value(o)); err != nil {
+			if err := want.options()[i].set(value(o)); err != nil {
 				t.Fatal(err)
 			}
 			compare := func(how string, got []assignment) {

@@ -108,7 +108,7 @@ func inRepository(file string) bool {
 
 func checkFlag(t *testing.T, page, name string) {
 	t.Helper()
-	known := slices.ContainsFunc(options, func(o option) bool { return o.name == name })
+	known := slices.ContainsFunc(options, func(o *option) bool { return o.name == name })
 	if !known && name != "help" {
 		t.Errorf("%s names the flag -%s, which is not there", page, name)
 	}

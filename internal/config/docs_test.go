@@ -28,8 +28,7 @@ func TestCommandLinePage(t *testing.T) {
 		}
 		rows[name] = cells
 	}
-	for i := range options {
-		o := &options[i]
+	for _, o := range options {
 		cells := rows[o.name]
 		if cells == nil {
 			t.Errorf("-%s has no row", o.name)

@@ -12,8 +12,7 @@ import (
 // counts as one that is not set.
 func (inv Invocation) readEnvironment() (found []assignment, warnings []string) {
 	var known []string
-	for i := range options {
-		o := &options[i]
+	for _, o := range options {
 		if o.where == commandLineOnly {
 			if inv.Getenv(o.variable()) != "" {
 				warnings = append(warnings, fmt.Sprintf("environment variable %s has no effect: -%s works only on the command line", o.variable(), o.name))

@@ -103,7 +103,7 @@ func tableValues(table map[string]any, allowed func(*option) bool, locate func(k
 func (o *option) fromTOML(value any) (string, error) {
 	text, ok := value.(string)
 	want := "a string, in quotes"
-	switch o.at(&Settings{}).(type) {
+	switch o.at.(type) {
 	case *bool:
 		want = "true or false, without quotes"
 		_, ok = value.(bool)
@@ -135,8 +135,8 @@ func (o *option) fromTOML(value any) (string, error) {
 // one of confd's names for it.
 func optionByKey(key string) *option {
 	key = dashes(key)
-	for i := range options {
-		if o := &options[i]; o.name == key || slices.Contains(o.keys, key) {
+	for _, o := range options {
+		if o.name == key || slices.Contains(o.keys, key) {
 			return o
 		}
 	}
@@ -147,8 +147,8 @@ func optionByKey(key string) *option {
 // underscores, as TOML files have it.
 func hintKey(key string, allowed func(*option) bool) string {
 	var names []string
-	for i := range options {
-		if o := &options[i]; allowed(o) {
+	for _, o := range options {
+		if allowed(o) {
 			for _, name := range append([]string{o.name}, o.keys...) {
 				names = append(names, underscores(name))
 			}

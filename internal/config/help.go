@@ -18,8 +18,7 @@ func (inv Invocation) WriteHelp(w io.Writer) error {
 		"and reloads them when a Patroni cluster changes.\n\n", inv.Name)
 	fmt.Fprintf(out, "usage: %s [flags]\n", inv.Name)
 	var heading group
-	for i := range options {
-		o := &options[i]
+	for _, o := range options {
 		if o.group != heading {
 			heading = o.group
 			fmt.Fprintf(out, "\n%s\n", heading)

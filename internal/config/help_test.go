@@ -17,8 +17,7 @@ func TestHelp(t *testing.T) {
 				t.Errorf("%d columns: %s", len(line), line)
 			}
 		}
-		for i := range options {
-			o := &options[i]
+		for _, o := range options {
 			if strings.Count(help, "\n  -"+o.name+" ") != 1 {
 				t.Errorf("-%s has not got its line in -help", o.name)
 			}

@@ -91,12 +91,11 @@ func (inv Invocation) Load() (*Settings, []string, error) {
 // of confd, confd's folders are the default.
 func (inv Invocation) defaults() *Settings {
 	s := &Settings{from: make(map[string]source)}
-	for i := range options {
-		o := &options[i]
+	for _, o := range s.options() {
 		if o.def == "" {
 			continue
 		}
-		if err := o.set(s, inv.defaultOf(o)); err != nil {
+		if err := o.set(inv.defaultOf(o)); err != nil {
 			panic(fmt.Sprintf("default of -%s %v", o.name, err))
 		}
 	}
@@ -157,8 +156,9 @@ func assign(all []assignment, o *option, text string, blame func(error) error) [
 
 // put stores what a source says. Of a list it replaces what a weaker one said.
 func (s *Settings) put(all []assignment, from source) (errs []error) {
+	own := s.options()
 	for _, a := range all {
-		if err := a.option.set(s, a.text); err != nil {
+		if err := own[slices.Index(options, a.option)].set(a.text); err != nil {
 			errs = append(errs, a.blame(err))
 		}
 		s.from[a.option.name] = from

@@ -46,8 +46,7 @@ func TestManPage(t *testing.T) {
 func manFlags() string {
 	var b strings.Builder
 	var heading group
-	for i := range options {
-		o := &options[i]
+	for _, o := range options {
 		if o.group != heading {
 			if heading != "" {
 				b.WriteString(".El\n")

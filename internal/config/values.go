@@ -24,19 +24,19 @@ const (
 
 // isBool tells whether the option is a switch.
 func (o *option) isBool() bool {
-	_, ok := o.at(&Settings{}).(*bool)
+	_, ok := o.at.(*bool)
 	return ok
 }
 
 // isList tells whether the option may be given several times, and with commas.
 func (o *option) isList() bool {
-	_, ok := o.at(&Settings{}).(*[]string)
+	_, ok := o.at.(*[]string)
 	return ok
 }
 
-// set parses text into the settings. Its error continues a sentence that names
-// the option.
-func (o *option) set(s *Settings, text string) (err error) {
+// set parses text into the settings that the option points to. Its error
+// continues a sentence that names the option.
+func (o *option) set(text string) (err error) {
 	texts := []string{text}
 	if o.isList() {
 		texts = elements(text)
@@ -52,7 +52,7 @@ func (o *option) set(s *Settings, text string) (err error) {
 			return err
 		}
 	}
-	switch at := o.at(s).(type) {
+	switch at := o.at.(type) {
 	case *string:
 		if *at = text; o.words != nil && !slices.Contains(o.words, text) {
 			err = o.notAWord(text)
