@@ -60,10 +60,10 @@ func Decode(path string, data []byte, v any) (*File, error) {
 	return f, f.decode(strings.Split(string(data), "\n"), top, v)
 }
 
-// Line returns the line, counted from 1, of the key that keys lead to from the
-// top of the file: Line("template", "src"). A key that the file does not
+// line returns the line, counted from 1, of the key that keys lead to from the
+// top of the file: line("template", "src"). A key that the file does not
 // define has line 0, and so have the keys in an array of tables.
-func (f *File) Line(keys ...string) int { return f.lines[toml.Key(keys).String()] }
+func (f *File) line(keys ...string) int { return f.lines[toml.Key(keys).String()] }
 
 // IsDefined tells whether the file defines the key, in whatever notation.
 func (f *File) IsDefined(keys ...string) bool { return f.meta.IsDefined(keys...) }
@@ -95,7 +95,7 @@ func (e *lineError) Unwrap() error { return e.error }
 func (f *File) Errorf(keys []string, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	for n := len(keys); n > 0; n-- {
-		if line := f.Line(keys[:n]...); line > 0 {
+		if line := f.line(keys[:n]...); line > 0 {
 			return &lineError{line, fmt.Errorf("%s: line %d: %w", f.path, line, err)}
 		}
 	}

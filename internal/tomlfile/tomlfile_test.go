@@ -152,8 +152,8 @@ timeout = true
 func TestRightPartIsKept(t *testing.T) {
 	var v document
 	f, err := Decode("a.toml", []byte("[template]\nsrc = \"a\"\ndest = 1\n"), &v)
-	if err == nil || v.Template.Source != "a" || f.Line("template", "src") != 2 {
-		t.Errorf("err = %v, src = %q, line %d; want an error, and what was right", err, v.Template.Source, f.Line("template", "src"))
+	if err == nil || v.Template.Source != "a" || f.line("template", "src") != 2 {
+		t.Errorf("err = %v, src = %q, line %d; want an error, and what was right", err, v.Template.Source, f.line("template", "src"))
 	}
 }
 
@@ -244,8 +244,8 @@ x = 1
 			t.Fatal(err)
 		}
 		for _, tt := range want {
-			if got := f.Line(tt.keys...); got != tt.line {
-				t.Errorf("with %q: Line(%q) = %d, want %d", eol, tt.keys, got, tt.line)
+			if got := f.line(tt.keys...); got != tt.line {
+				t.Errorf("with %q: line(%q) = %d, want %d", eol, tt.keys, got, tt.line)
 			}
 		}
 	}
@@ -281,7 +281,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		lines := strings.Split(data, "\n")
 		for _, key := range meta.Keys() {
-			line := file.Line(key...)
+			line := file.line(key...)
 			if line == 0 && inArray(tree, key) {
 				continue
 			}
