@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -113,16 +114,10 @@ func (s *Backends) fromTable(table map[string]any, locate func(key string, err e
 
 // address says in words where the store is.
 func (b *Backend) address() string {
-	switch {
-	case b.Kind == "file":
+	if b.Kind == "file" {
 		return "file " + strings.Join(b.Files, ",")
-	case b.SRVRecord != "":
-		return "etcd " + b.SRVRecord
-	case b.SRVDomain != "":
-		return "etcd " + b.SRVDomain
-	default:
-		return "etcd " + strings.Join(b.Nodes, ",")
 	}
+	return "etcd " + cmp.Or(b.SRVRecord, b.SRVDomain, strings.Join(b.Nodes, ","))
 }
 
 // sharesWith tells whether both describe the same way into the same store. The

@@ -20,19 +20,19 @@ import (
 func New(stderr io.Writer, format string, level slog.Leveler, journalStream string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	journal := isJournal(stderr, journalStream)
-	if journal {
-		options.ReplaceAttr = withoutTime
-	}
 	switch {
 	case format == "json":
+		if journal {
+			options.ReplaceAttr = withoutTime
+		}
 		return slog.New(slog.NewJSONHandler(stderr, options))
-	case journal:
-		return slog.New(newJournalHandler(stderr, options))
-	case terminal.Is(stderr):
+	case terminal.Is(stderr) && !journal:
 		return slog.New(newTerminalHandler(stderr, level))
-	default:
-		return slog.New(slog.NewTextHandler(stderr, options))
 	}
+	if journal {
+		options.ReplaceAttr = withPriority
+	}
+	return slog.New(slog.NewTextHandler(stderr, options))
 }
 
 // Fatal writes why the program ends, a line for each line of err: through the
@@ -46,6 +46,27 @@ func Fatal(stderr io.Writer, name, format, journalStream string, err error) {
 			fmt.Fprintf(stderr, "%s: %s\n", name, line)
 		}
 	}
+}
+
+// withPriority puts the syslog priority in front of the level, which is the
+// first of a line without time. The journal takes <6> off and files the line
+// under it (sd-daemon(3)): journalctl -p warning then finds what matters.
+func withPriority(groups []string, a slog.Attr) slog.Attr {
+	level, ok := a.Value.Any().(slog.Level)
+	if !ok || len(groups) > 0 || a.Key != slog.LevelKey {
+		return withoutTime(groups, a)
+	}
+	priority := 7
+	switch {
+	case level >= slog.LevelError:
+		priority = 3
+	case level >= slog.LevelWarn:
+		priority = 4
+	case level >= slog.LevelInfo:
+		priority = 6
+	}
+	a.Key = fmt.Sprintf("<%d>%s", priority, a.Key)
+	return a
 }
 
 func withoutTime(groups []string, a slog.Attr) slog.Attr {
