@@ -6,12 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"pc4patroni/backends/etcd/etcdtest"
 	"pc4patroni/internal/proctest"
 )
 
@@ -23,12 +28,17 @@ type chaosCluster struct {
 	dir     string
 	members []*chaosMember
 	token   int // of the cluster: one more after each restore
+
+	authority *etcdtest.Authority // nil: without TLS, and everybody may do everything
+	protected bool                // who has no password may do nothing
 }
 
 type chaosMember struct {
 	name         string
 	client, peer string // addresses
-	holder       int    // process that keeps the namespace
+	scheme       string
+	pair         etcdtest.Pair
+	holder       int // process that keeps the namespace
 	etcd         *proctest.Server
 }
 
@@ -63,9 +73,12 @@ func run(t *testing.T, argv ...string) {
 	}
 }
 
-func startChaosCluster(t *testing.T) *chaosCluster {
+func startChaosCluster(t *testing.T, secure bool) *chaosCluster {
 	t.Helper()
 	c := &chaosCluster{t: t, dir: proctest.WorkDir(t)}
+	if secure {
+		c.authority = etcdtest.NewAuthority(t)
+	}
 	run(t, "ip", "link", "set", "lo", "up")
 	for _, bridge := range []string{"clients", "peers"} {
 		run(t, "ip", "link", "add", bridge, "type", "bridge")
@@ -73,7 +86,10 @@ func startChaosCluster(t *testing.T) *chaosCluster {
 	}
 	run(t, "ip", "addr", "add", "10.99.0.1/24", "dev", "clients")
 	for i := range 3 {
-		m := &chaosMember{name: fmt.Sprintf("m%d", i), client: fmt.Sprintf("10.99.0.%d", 11+i), peer: fmt.Sprintf("10.99.1.%d", 11+i)}
+		m := &chaosMember{name: fmt.Sprintf("m%d", i), scheme: "http", client: fmt.Sprintf("10.99.0.%d", 11+i), peer: fmt.Sprintf("10.99.1.%d", 11+i)}
+		if secure {
+			m.scheme, m.pair = "https", c.authority.Issue(m.name, etcdtest.ForAddress(m.client))
+		}
 		holder := exec.Command("unshare", "--net", "sleep", "infinity")
 		holder.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if err := holder.Start(); err != nil {
@@ -101,7 +117,47 @@ func startChaosCluster(t *testing.T) *chaosCluster {
 		c.start(m)
 	}
 	c.awaitServing()
+	if secure {
+		c.protect()
+	}
 	return c
+}
+
+const (
+	chaosUser     = "proxy"
+	chaosPassword = "proxy-secret"
+)
+
+// protect makes the users, and lets in nobody else.
+func (c *chaosCluster) protect() {
+	for _, args := range [][]string{
+		{"user", "add", "root:" + etcdtest.RootPassword}, {"user", "grant-role", "root", "root"},
+		{"role", "add", chaosUser}, {"role", "grant-permission", chaosUser, "read", "--prefix=true", "/service/"},
+		{"user", "add", chaosUser + ":" + chaosPassword}, {"user", "grant-role", chaosUser, chaosUser},
+		{"auth", "enable"},
+	} {
+		if out, err := c.ctl(10*time.Second, append([]string{"--endpoints", c.members[0].url()}, args...)...); err != nil {
+			c.t.Fatalf("etcdctl %v: %v: %s", args, err, out)
+		}
+	}
+	c.protected = true
+}
+
+// dial is a connection of the test's own.
+func (c *chaosCluster) dial() (*clientv3.Client, error) {
+	cfg := clientv3.Config{Endpoints: c.urls(), DialTimeout: 5 * time.Second, Logger: zap.NewNop()}
+	if c.protected {
+		cfg.TLS, cfg.Username, cfg.Password = c.authority.ClientConfig(), "root", etcdtest.RootPassword
+	}
+	return clientv3.New(cfg)
+}
+
+// flags are those with which the program reads from the cluster.
+func (c *chaosCluster) flags() []string {
+	if !c.protected {
+		return nil
+	}
+	return []string{"-client-ca-keys", c.authority.CertFile, "-username", chaosUser, "-password-file", proctest.Write(c.t, chaosPassword+"\n", c.dir, "password")}
 }
 
 // port is the end of a member's line that is on the bridge.
@@ -111,7 +167,7 @@ func (m *chaosMember) inside(argv ...string) []string {
 	return append([]string{"nsenter", "-t", strconv.Itoa(m.holder), "-n"}, argv...)
 }
 
-func (m *chaosMember) url() string { return "http://" + net.JoinHostPort(m.client, "2379") }
+func (m *chaosMember) url() string { return m.scheme + "://" + net.JoinHostPort(m.client, "2379") }
 
 func (c *chaosCluster) urls() []string {
 	var urls []string
@@ -134,11 +190,15 @@ func (c *chaosCluster) data(m *chaosMember) string {
 }
 
 func (c *chaosCluster) start(m *chaosMember) {
-	m.etcd = proctest.Launch(c.t, c.dir, "etcd-"+m.name, proctest.Account{}, nil, m.inside("etcd", "--name", m.name, "--data-dir", c.data(m),
+	argv := m.inside("etcd", "--name", m.name, "--data-dir", c.data(m),
 		"--listen-client-urls", m.url(), "--advertise-client-urls", m.url(),
 		"--listen-peer-urls", "http://"+m.peer+":2380", "--initial-advertise-peer-urls", "http://"+m.peer+":2380",
 		"--initial-cluster", c.initial(), "--initial-cluster-token", fmt.Sprintf("chaos-%d", c.token),
-		"--heartbeat-interval", "100", "--election-timeout", "1000", "--unsafe-no-fsync")...)
+		"--heartbeat-interval", "100", "--election-timeout", "1000", "--unsafe-no-fsync")
+	if c.authority != nil {
+		argv = append(argv, "--cert-file", m.pair.Cert, "--key-file", m.pair.Key)
+	}
+	m.etcd = proctest.Launch(c.t, c.dir, "etcd-"+m.name, proctest.Account{}, nil, argv...)
 }
 
 func (c *chaosCluster) kill(m *chaosMember) {
@@ -158,6 +218,12 @@ func (c *chaosCluster) line(m *chaosMember, bridge, state string) {
 func (c *chaosCluster) ctl(timeout time.Duration, args ...string) ([]byte, error) {
 	cmd := exec.Command("timeout", append([]string{fmt.Sprint(timeout.Seconds()), "etcdctl", "--command-timeout", timeout.String()}, args...)...)
 	cmd.Env = append(os.Environ(), "ETCDCTL_API=3")
+	if c.authority != nil {
+		cmd.Env = append(cmd.Env, "ETCDCTL_CACERT="+c.authority.CertFile)
+	}
+	if c.protected && !slices.Contains(args, "restore") {
+		cmd.Env = append(cmd.Env, "ETCDCTL_USER=root:"+etcdtest.RootPassword)
+	}
 	return cmd.CombinedOutput()
 }
 

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -23,10 +24,11 @@ import (
 )
 
 var (
-	chaosFor   = flag.Duration("chaos", 20*time.Second, "how long TestChaos has things go wrong")
-	chaosQuiet = flag.Duration("chaos-quiet", 5*time.Second, "how long everything must stay right afterwards")
-	chaosClock = flag.Bool("chaos-clock", false, "TestChaos sets the program's wall clock too; it is then built without the race detector")
-	chaosSeed  = flag.Uint64("chaos-seed", 0, "the seed of TestChaos; 0 is a random one")
+	chaosFor    = flag.Duration("chaos", 20*time.Second, "how long TestChaos has things go wrong")
+	chaosQuiet  = flag.Duration("chaos-quiet", 5*time.Second, "how long everything must stay right afterwards")
+	chaosClock  = flag.Bool("chaos-clock", false, "TestChaos sets the program's wall clock too; it is then built without the race detector")
+	chaosSecure = flag.Bool("chaos-secure", false, "the etcd of TestChaos has TLS, users and passwords")
+	chaosSeed   = flag.Uint64("chaos-seed", 0, "the seed of TestChaos; 0 is a random one")
 )
 
 // TestChaos has things go wrong around the built program and three real etcd nodes while
@@ -36,7 +38,7 @@ var (
 // frozen, stopped and sent SIGHUP. A reader of the files must never see half of one.
 // Afterwards everything has to be right within a minute and to stay so, without a reload.
 //
-//	go test ./internal/faults -run TestChaos -chaos 1h -chaos-quiet 10m -chaos-clock -timeout 0
+//	go test ./internal/faults -run TestChaos -chaos 1h -chaos-quiet 10m -timeout 0
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts servers: not with -short")
@@ -49,8 +51,14 @@ func TestChaos(t *testing.T) {
 		seed = uint64(rand.Uint32())
 	}
 	t.Logf("-chaos-seed %d", seed)
-	c := &chaos{t: t, random: rand.New(rand.NewPCG(seed, 0)), cluster: startChaosCluster(t), counts: map[string]int{}}
-	c.host = newHost(t, proctest.DialEtcd(t, c.cluster.urls()...), c.cluster.urls()...)
+	c := &chaos{t: t, random: rand.New(rand.NewPCG(seed, 0)), cluster: startChaosCluster(t, *chaosSecure), counts: map[string]int{}}
+	client, err := c.cluster.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.etcd.Store(client)
+	defer func() { c.etcd.Load().Close() }()
+	c.host = newHost(t, nil, c.cluster.urls()...)
 	mount(t, "tmpfs", c.host.Out, "tmpfs", 0, "size=256k")
 	if *chaosClock {
 		c.clock = proctest.NewClock(t)
@@ -135,6 +143,7 @@ type chaos struct {
 	t       *testing.T
 	random  *rand.Rand
 	cluster *chaosCluster
+	etcd    atomic.Pointer[clientv3.Client] // of the writers
 	host    *host
 	clock   *proctest.Clock // nil: it stays that of the machine
 	port    int
@@ -187,7 +196,7 @@ func (c *chaos) declare() {
 }
 
 func (c *chaos) launch() {
-	c.host.Start("-interval", "20s", "-listen", proctest.Loopback(c.port), "-log-level", "debug")
+	c.host.Start(append(c.cluster.flags(), "-interval", "20s", "-listen", proctest.Loopback(c.port), "-log-level", "debug")...)
 	c.host.Run.AwaitPort(c.t, c.port) // from then on it handles signals
 }
 
@@ -197,7 +206,7 @@ func (c *chaos) put(w *chaosWriter) error {
 	defer cancel()
 	prefix := c.host.Prefix + "/" + w.name
 	w.serial++
-	_, err := c.host.Etcd.Txn(ctx).Then(
+	_, err := c.etcd.Load().Txn(ctx).Then(
 		clientv3.OpPut(prefix+"/initialize", "7000000000000000001"),
 		clientv3.OpPut(prefix+"/members/db1", proctest.MemberAt("10.0.0.1", 1000)),
 		clientv3.OpPut(prefix+"/members/db2", proctest.MemberAt(fmt.Sprintf("10.0.0.%d", 2+w.moved), 1000)),
@@ -206,8 +215,18 @@ func (c *chaos) put(w *chaosWriter) error {
 	).Commit()
 	if err == nil {
 		w.written++
+	} else if c.cluster.protected {
+		c.login()
 	}
 	return err
+}
+
+// login connects the writers anew: etcd's own client may go on for ever with a token that a
+// restored store does not know.
+func (c *chaos) login() {
+	if client, err := c.cluster.dial(); err == nil {
+		c.etcd.Swap(client).Close()
+	}
 }
 
 // write does one of the things that Patroni does. A write that fails may have been done.
@@ -217,7 +236,7 @@ func (c *chaos) write(w *chaosWriter, random *rand.Rand) {
 	defer cancel()
 	switch n := random.IntN(20); {
 	case n == 0:
-		_, _ = c.host.Etcd.Delete(ctx, prefix+"/leader")
+		_, _ = c.etcd.Load().Delete(ctx, prefix+"/leader")
 	case n < 4:
 		w.leader = []string{"db1", "db2"}[random.IntN(2)]
 		_ = c.put(w)
@@ -227,7 +246,7 @@ func (c *chaos) write(w *chaosWriter, random *rand.Rand) {
 	case n < 9 || w.serial == 0:
 		_ = c.put(w)
 	default:
-		_, _ = c.host.Etcd.Put(ctx, prefix+"/members/db1", proctest.MemberAt("10.0.0.1", random.IntN(100_000)))
+		_, _ = c.etcd.Load().Put(ctx, prefix+"/members/db1", proctest.MemberAt("10.0.0.1", random.IntN(100_000)))
 	}
 }
 
@@ -330,8 +349,8 @@ func (c *chaos) readOnly(flag uintptr) {
 func (c *chaos) compact() {
 	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Second)
 	defer cancel()
-	if resp, err := c.host.Etcd.Get(ctx, "/"); err == nil {
-		_, _ = c.host.Etcd.Compact(ctx, resp.Header.Revision)
+	if resp, err := c.etcd.Load().Get(ctx, "/"); err == nil {
+		_, _ = c.etcd.Load().Compact(ctx, resp.Header.Revision)
 	}
 }
 

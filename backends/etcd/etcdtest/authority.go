@@ -72,6 +72,11 @@ func ForHost(name string) CertOption {
 	return func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{name} }
 }
 
+// ForAddress makes a server's certificate for that one address.
+func ForAddress(ip string) CertOption {
+	return func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = []net.IP{net.ParseIP(ip)}, nil }
+}
+
 // Expired makes a certificate that was valid until an hour ago.
 func Expired() CertOption {
 	return func(c *x509.Certificate) {
@@ -115,8 +120,8 @@ func (a *Authority) Issue(commonName string, opts ...CertOption) Pair {
 	return pair
 }
 
-// clientConfig is what a client of the test itself needs.
-func (a *Authority) clientConfig() *tls.Config {
+// ClientConfig is what a client of the test itself needs.
+func (a *Authority) ClientConfig() *tls.Config {
 	a.t.Helper()
 	pair := a.Issue("etcdtest-client")
 	cert, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)

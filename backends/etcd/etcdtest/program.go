@@ -68,7 +68,7 @@ func (s *Server) awaitProgram(log string) {
 	s.t.Helper()
 	cfg := clientv3.Config{Endpoints: []string{s.URL()}, Logger: zap.NewNop()}
 	if a := s.set.authority; a != nil {
-		cfg.TLS = a.clientConfig()
+		cfg.TLS = a.ClientConfig()
 	}
 	c, err := clientv3.New(cfg)
 	if err != nil {

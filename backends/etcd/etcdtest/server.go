@@ -268,7 +268,7 @@ func (s *Server) dial(username, password string) *clientv3.Client {
 		Logger:      zap.NewNop(),
 	}
 	if a := s.set.authority; a != nil {
-		cfg.TLS = a.clientConfig()
+		cfg.TLS = a.ClientConfig()
 	}
 	c, err := clientv3.New(cfg)
 	if err != nil {
