@@ -15,9 +15,8 @@ const writeTimeout = time.Second
 // the abstract name space. The socket is opened each time, since systemd may
 // have been started anew.
 //
-// Package daemon of coreos/go-systemd would write such messages too. It takes
-// the socket from the environment of the process instead of from its caller,
-// and sets no deadline.
+// Package daemon of coreos/go-systemd takes the socket from the environment of
+// the process, and sets no deadline.
 func send(path, state string) error {
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {

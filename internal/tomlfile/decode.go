@@ -24,29 +24,19 @@ type decoder struct {
 	errs []error
 }
 
-// decode stores the file in v, a pointer to a struct; nil finds the lines only.
-func (f *File) decode(text []string, top map[string]toml.Primitive, v any) error {
-	d := &decoder{File: f, text: text}
-	var target reflect.Value
-	if v != nil {
-		target = reflect.ValueOf(v).Elem()
-	}
-	d.table(nil, top, target)
-	Sort(d.errs)
-	return errors.Join(d.errs...)
-}
-
-// table works the table at path. target is the struct that takes it, or not
-// valid. It returns the line of the first key.
+// table works the table at path. Where target is a struct, it takes the values.
+// table returns the line of the first key.
 func (d *decoder) table(path toml.Key, table map[string]toml.Primitive, target reflect.Value) (first int) {
-	takes := target.IsValid() && target.Kind() == reflect.Struct
+	var fields map[string]int
+	if target.Kind() == reflect.Struct {
+		fields = fieldsOf(target.Type())
+	}
 	for key, value := range table {
 		at := append(path[:len(path):len(path)], key)
 		var field reflect.Value
-		if takes {
-			if index, ok := fieldsOf(target.Type())[key]; ok {
-				field = target.Field(index)
-			}
+		index, known := fields[key]
+		if known {
+			field = target.Field(index)
 		}
 		line := d.lineOf(key, value)
 		if _, ok := d.Value(at...).(map[string]any); ok {
@@ -60,9 +50,9 @@ func (d *decoder) table(path toml.Key, table map[string]toml.Primitive, target r
 		if first == 0 || line > 0 && line < first {
 			first = line
 		}
-		if field.IsValid() {
+		if known {
 			d.store(at, value, field)
-		} else if takes {
+		} else if fields != nil {
 			d.errs = append(d.errs, d.Errorf(at, "unknown key %q%s", key, hint(path, key, target.Type())))
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -33,16 +34,13 @@ type File struct {
 // Fields take the key of their `toml` tag, matched exactly; fields without one
 // are left alone. A field is a string, a boolean, an integer, a time.Duration
 // (a string such as "1m30s", or a number of seconds), a slice of strings, a
-// struct, a map[string]any or an any, or, except for a struct, a pointer to one
-// of these.
+// struct, a map[string]any or an any, or a pointer to one of these but a struct.
 //
 // Every unknown key and every value of a wrong type is an error of the form
-// "PATH: line N: ...", all of them joined in the order of their lines. After
-// such errors v holds what was right, and the File is usable, so that a caller
-// can go on to find more mistakes. Only after a syntax error, which leaves
-// nothing to look at, the File is empty. It is never nil.
-//
-// No error contains a value: it could be a password.
+// "PATH: line N: ...", all of them joined in the order of their lines. Even then
+// v holds what was right, and the File is usable, so that a caller can find more
+// mistakes; after a syntax error the File is empty. It is never nil. No error
+// contains a value: it could be a password.
 func Decode(path string, data []byte, v any) (*File, error) {
 	f := &File{path: path, lines: make(map[string]int)}
 	var top map[string]toml.Primitive
@@ -55,9 +53,12 @@ func Decode(path string, data []byte, v any) (*File, error) {
 		return f, f.syntaxError(err)
 	}
 	if tree, ok := v.(*map[string]any); ok {
-		*tree, v = f.tree, nil
+		*tree = f.tree
 	}
-	return f, f.decode(strings.Split(string(data), "\n"), top, v)
+	d := &decoder{File: f, text: strings.Split(string(data), "\n")}
+	d.table(nil, top, reflect.ValueOf(v).Elem())
+	Sort(d.errs)
+	return f, errors.Join(d.errs...)
 }
 
 // line returns the line, counted from 1, of the key that keys lead to from the
