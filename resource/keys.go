@@ -82,16 +82,6 @@ func sharedPaths(keys []string) []string {
 	return paths
 }
 
-// KeyOf returns the key of the declaration that path belongs to.
-func (res *Resource) KeyOf(path string) string {
-	for _, key := range res.Keys {
-		if key == path || key+"/" == path {
-			return key
-		}
-	}
-	return path
-}
-
 // SameKeys tells whether both see the same keys of the same backend.
 func (res *Resource) SameKeys(other *Resource) bool {
 	return res.Backend == other.Backend && res.Prefix == other.Prefix &&
@@ -105,16 +95,11 @@ func (res *Resource) Relative(key string) (string, bool) {
 	if !slices.ContainsFunc(res.Keys, func(selected string) bool { return selects(selected, key) }) {
 		return "", false
 	}
-	if res.Prefix == "/" {
-		return key, true
-	}
-	return strings.TrimPrefix(key, res.Prefix), true
+	return strings.TrimPrefix(key, res.root()), true
 }
 
 // Full returns the key of the backend that the template sees as relative.
-func (res *Resource) Full(relative string) string {
-	if res.Prefix == "/" {
-		return relative
-	}
-	return res.Prefix + relative
-}
+func (res *Resource) Full(relative string) string { return res.root() + relative }
+
+// root is the prefix as it stands in front of keys: "" where it is "/".
+func (res *Resource) root() string { return strings.TrimSuffix(res.Prefix, "/") }

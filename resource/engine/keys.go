@@ -139,11 +139,11 @@ func (k *keys) take() (known bool, denied error) {
 	}
 	allowed := map[string]bool{}
 	for path, denied := range k.read {
-		key := k.resource.KeyOf(path)
+		key := strings.TrimSuffix(path, "/")
 		allowed[key] = allowed[key] || denied == nil
 	}
 	for _, path := range k.resource.Paths {
-		if !allowed[k.resource.KeyOf(path)] {
+		if !allowed[strings.TrimSuffix(path, "/")] {
 			return true, k.read[path]
 		}
 	}
