@@ -50,7 +50,7 @@ var unsupported = map[string]string{
 // from there, it lists only what is a mistake in pc4patroni as well.
 func (res *Resource) Warnings(fromConfd bool) []string {
 	var found []string
-	for _, key := range res.ByName {
+	for _, key := range res.byName {
 		if fromConfd {
 			found = append(found, fmt.Sprintf("%s takes effect here; confd ignores it and knows only uid and gid (docs/migration.md, row \"owner, group\")", key))
 		}

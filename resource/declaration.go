@@ -12,12 +12,7 @@ import (
 	"time"
 
 	"pc4patroni/internal/tomlfile"
-)
-
-// Default timeouts of the two commands.
-const (
-	defaultCheckTimeout  = 30 * time.Second
-	defaultReloadTimeout = 60 * time.Second
+	"pc4patroni/resource/install"
 )
 
 // file is the schema of a resource file.
@@ -27,27 +22,27 @@ type file struct {
 }
 
 // declaration is the [template] table. Pointers tell a key that is absent from
-// one that is zero.
+// one that is zero, where the default is not simply filled in before decoding.
 type declaration struct {
-	Prefix            string         `toml:"prefix"`
-	Keys              []string       `toml:"keys"`
-	Src               string         `toml:"src"`
-	Dest              string         `toml:"dest"`
-	Owner             *any           `toml:"owner"`
-	Group             *any           `toml:"group"`
-	UID               *int64         `toml:"uid"`
-	GID               *int64         `toml:"gid"`
-	Mode              *any           `toml:"mode"`
-	CheckCmd          string         `toml:"check_cmd"`
-	ReloadCmd         string         `toml:"reload_cmd"`
-	CheckCmdTimeout   *time.Duration `toml:"check_cmd_timeout"`
-	ReloadCmdTimeout  *time.Duration `toml:"reload_cmd_timeout"`
-	MinReloadInterval time.Duration  `toml:"min_reload_interval"`
-	AllowEmpty        bool           `toml:"allow_empty"`
-	CreateDestDirs    bool           `toml:"create_dest_dirs"`
-	Backup            bool           `toml:"backup"`
-	LeftDelimiter     *string        `toml:"left_delimiter"`
-	RightDelimiter    *string        `toml:"right_delimiter"`
+	Prefix            string        `toml:"prefix"`
+	Keys              []string      `toml:"keys"`
+	Src               string        `toml:"src"`
+	Dest              string        `toml:"dest"`
+	Owner             *any          `toml:"owner"`
+	Group             *any          `toml:"group"`
+	UID               *int64        `toml:"uid"`
+	GID               *int64        `toml:"gid"`
+	Mode              *any          `toml:"mode"`
+	CheckCmd          string        `toml:"check_cmd"`
+	ReloadCmd         string        `toml:"reload_cmd"`
+	CheckCmdTimeout   time.Duration `toml:"check_cmd_timeout"`
+	ReloadCmdTimeout  time.Duration `toml:"reload_cmd_timeout"`
+	MinReloadInterval time.Duration `toml:"min_reload_interval"`
+	AllowEmpty        bool          `toml:"allow_empty"`
+	CreateDestDirs    bool          `toml:"create_dest_dirs"`
+	Backup            bool          `toml:"backup"`
+	LeftDelimiter     string        `toml:"left_delimiter"`
+	RightDelimiter    string        `toml:"right_delimiter"`
 
 	// Keys of abtreece/confd; see unsupported.
 	OutputFormat  *any `toml:"output_format"`
@@ -68,10 +63,21 @@ func (r *fileReader) fail(key, format string, args ...any) {
 	r.errs = append(r.errs, r.file.Errorf([]string{"template", key}, format, args...))
 }
 
+func (r *fileReader) failIf(wrong bool, key, format string) {
+	if wrong {
+		r.fail(key, "key %q "+format, key)
+	}
+}
+
 // read parses and validates the resource file name, whose content is data. It
 // does not read the template.
 func read(name string, data []byte, opts *Options) (*Resource, error) {
-	var f file
+	f := file{Template: declaration{
+		CheckCmdTimeout:  30 * time.Second,
+		ReloadCmdTimeout: 60 * time.Second,
+		LeftDelimiter:    "{{",
+		RightDelimiter:   "}}",
+	}}
 	doc, err := tomlfile.Decode(name, data, &f)
 	if !doc.IsDefined("template") {
 		if err != nil {
@@ -82,27 +88,31 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 	r := &fileReader{file: doc, decl: f.Template, opts: opts}
 	d := &r.decl
 	res := &Resource{
-		Name:          resourceName(opts, name),
-		File:          name,
-		Src:           d.Src,
-		Dest:          r.dest(),
-		CheckCmd:      d.CheckCmd,
-		CheckTimeout:  r.timeout("check_cmd_timeout", d.CheckCmdTimeout, defaultCheckTimeout),
-		ReloadTimeout: r.timeout("reload_cmd_timeout", d.ReloadCmdTimeout, defaultReloadTimeout),
-		AllowEmpty:    d.AllowEmpty,
-		Mode:          r.mode(),
-		CreateDirs:    d.CreateDestDirs || opts.DestDir != "",
-		Backup:        d.Backup,
-		left:          r.delimiter("left_delimiter", d.LeftDelimiter, "{{"),
-		right:         r.delimiter("right_delimiter", d.RightDelimiter, "}}"),
+		Name:              resourceName(opts, name),
+		File:              name,
+		Src:               d.Src,
+		Dest:              r.dest(),
+		CheckCmd:          d.CheckCmd,
+		CheckTimeout:      d.CheckCmdTimeout,
+		ReloadTimeout:     d.ReloadCmdTimeout,
+		MinReloadInterval: d.MinReloadInterval,
+		AllowEmpty:        d.AllowEmpty,
+		CreateDirs:        d.CreateDestDirs || opts.DestDir != "",
+		Backup:            d.Backup,
+		left:              d.LeftDelimiter,
+		right:             d.RightDelimiter,
+		doc:               doc,
 	}
+	const unlimited = "must be above zero: without a limit a command that hangs blocks its unit forever"
+	r.failIf(d.CheckCmdTimeout <= 0, "check_cmd_timeout", unlimited)
+	r.failIf(d.ReloadCmdTimeout <= 0, "reload_cmd_timeout", unlimited)
+	res.Mode = r.mode()
+	r.failIf(d.LeftDelimiter == "", "left_delimiter", "is empty: remove it to use {{")
+	r.failIf(d.RightDelimiter == "", "right_delimiter", "is empty: remove it to use }}")
 	if r.missing("src") {
 		r.fail("src", "key %q is missing: name the template below %s", "src", opts.templateDir())
 	}
-	if d.MinReloadInterval < 0 {
-		r.fail("min_reload_interval", "key %q must not be negative", "min_reload_interval")
-	}
-	res.MinReloadInterval = d.MinReloadInterval
+	r.failIf(d.MinReloadInterval < 0, "min_reload_interval", "must not be negative")
 	res.Prefix, res.Keys, res.Paths = r.keys()
 	res.UID = r.id("owner", d.Owner, "uid", d.UID, lookupUser)
 	res.GID = r.id("group", d.Group, "gid", d.GID, lookupGroup)
@@ -113,17 +123,16 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 	}
 	for _, key := range []string{"owner", "group"} {
 		if r.file.IsDefined("template", key) {
-			res.ByName = append(res.ByName, key)
+			res.byName = append(res.byName, key)
 		}
 	}
 	if opts.DestDir != "" {
 		// As with make's DESTDIR, somebody else installs what is built below
 		// it, perhaps where these names do not exist.
-		res.UID, res.GID = Keep, Keep
+		res.UID, res.GID = install.Keep, install.Keep
 	}
 	res.ReloadCmd = expand(d.ReloadCmd, res.Dest, res.Dest)
 	res.Backend = r.backend(f.Backend)
-	res.doc = doc
 	return res, errors.Join(err, errors.Join(r.errs...))
 }
 
@@ -147,49 +156,29 @@ func (r *fileReader) dest() string {
 	return filepath.Join(r.opts.DestDir, filepath.Join("/", dest))
 }
 
-func (r *fileReader) timeout(key string, given *time.Duration, otherwise time.Duration) time.Duration {
-	if given == nil {
-		return otherwise
-	}
-	if *given <= 0 {
-		r.fail(key, "key %q must be above zero: without a limit a command that hangs blocks its unit forever", key)
-	}
-	return *given
-}
-
-func (r *fileReader) delimiter(key string, given *string, otherwise string) string {
-	if given == nil {
-		return otherwise
-	}
-	if *given == "" {
-		r.fail(key, "key %q is empty: remove it to use %s", key, otherwise)
-	}
-	return *given
-}
-
 func (r *fileReader) mode() int {
 	if r.decl.Mode == nil {
-		return Keep
+		return install.Keep
 	}
 	text, ok := (*r.decl.Mode).(string)
 	if !ok {
 		r.fail("mode", `mode must be a string of octal digits, for example mode = "0640"`)
-		return Keep
+		return install.Keep
 	}
 	if text == "" { // as in confd
-		return Keep
+		return install.Keep
 	}
 	mode, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
 	if err != nil || mode > 0o7777 {
 		r.fail("mode", `mode %q is not octal: write "0640", for example`, text)
-		return Keep
+		return install.Keep
 	}
 	return int(mode)
 }
 
 // id returns the number that name or number stands for.
 func (r *fileReader) id(nameKey string, name *any, numberKey string, number *int64, lookup func(string) (string, error)) int {
-	id := Keep
+	id := install.Keep
 	if number != nil {
 		if *number < 0 || *number > maxID {
 			r.fail(numberKey, "%s %d is out of range", numberKey, *number)
@@ -205,15 +194,15 @@ func (r *fileReader) id(nameKey string, name *any, numberKey string, number *int
 		found, lookupErr := lookup(text)
 		if lookupErr != nil {
 			r.fail(nameKey, "%s %q: %w", nameKey, text, lookupErr)
-			return Keep
+			return install.Keep
 		}
 		named, err = strconv.ParseUint(found, 10, 32)
 	}
 	if err != nil || named > maxID {
 		r.fail(nameKey, "%s %q is out of range", nameKey, text)
-		return Keep
+		return install.Keep
 	}
-	if id != Keep && id != int(named) {
+	if id != install.Keep && id != int(named) {
 		r.fail(nameKey, "%s %q is number %d, but %s says %d: set only one of the two", nameKey, text, named, numberKey, id)
 	}
 	return int(named)
@@ -246,7 +235,7 @@ func (r *fileReader) backend(table map[string]any) string {
 		return ""
 	}
 	key, err := r.opts.Backend(table, func(key string, err error) error {
-		return r.file.Errorf(slices.DeleteFunc([]string{"backend", key}, func(s string) bool { return s == "" }), "%w", err)
+		return r.file.Errorf([]string{"backend", key}, "%w", err)
 	})
 	if err != nil {
 		r.errs = append(r.errs, err)

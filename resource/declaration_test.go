@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"pc4patroni/resource/install"
 )
 
 // A bad resource file, and exactly what is said about it.
@@ -57,7 +59,7 @@ func TestReadDefaultsAndValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	if res.Name != "pg" || res.Prefix != "/service/batman" || res.CheckTimeout != 30*time.Second || res.ReloadTimeout != time.Minute ||
-		res.Mode != Keep || res.UID != Keep || res.GID != Keep || res.left != "{{" || res.right != "}}" {
+		res.Mode != install.Keep || res.UID != install.Keep || res.GID != install.Keep || res.left != "{{" || res.right != "}}" {
 		t.Errorf("defaults: %+v", res)
 	}
 	if diff := cmp.Diff([]string{"/service/batman/"}, res.Paths); diff != "" {

@@ -61,32 +61,29 @@ func explain(dir string, err error, functions map[string]any) error {
 	return &templateError{fmt.Sprintf("%s: line %s: %s", filepath.Join(dir, m[1]), line, why), mistake, err}
 }
 
-// fields are the types of the cluster model by the names that text/template
-// prints, with the words that the documentation has for them.
-var fields = map[string]struct {
-	word string
-	of   reflect.Type
-}{
-	"patroni.Member":  {"member", reflect.TypeFor[*patroni.Member]()},
-	"patroni.Cluster": {"cluster", reflect.TypeFor[*patroni.Cluster]()},
+// model are the types of the cluster model by the names that text/template
+// prints.
+var model = map[string]reflect.Type{
+	"patroni.Member":  reflect.TypeFor[*patroni.Member](),
+	"patroni.Cluster": reflect.TypeFor[*patroni.Cluster](),
 }
 
 // explainField says that a value has no such field, and which one may be meant.
 func explainField(field, typeName string) string {
-	t, ok := fields[typeName]
+	t, ok := model[typeName]
 	if !ok {
 		return fmt.Sprintf("there is no field %s in a value of type %s", field, typeName)
 	}
 	var names []string
-	for i := range t.of.NumMethod() {
-		names = append(names, t.of.Method(i).Name)
+	for method := range t.Methods() {
+		names = append(names, method.Name)
 	}
-	for i := range t.of.Elem().NumField() {
-		if f := t.of.Elem().Field(i); f.IsExported() {
+	for f := range t.Elem().Fields() {
+		if f.IsExported() {
 			names = append(names, f.Name)
 		}
 	}
-	text := fmt.Sprintf("a %s has no .%s", t.word, field)
+	text := fmt.Sprintf("a %s has no .%s", strings.ToLower(t.Elem().Name()), field)
 	if near := nearest.To(field, names); near != "" {
 		text += fmt.Sprintf(" (did you mean .%s?)", near)
 	}

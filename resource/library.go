@@ -22,7 +22,6 @@ type library struct {
 	functions   map[string]any // the names that a template may call, each with anything but nil
 	files       map[string]*templateFile
 	sources     map[string]*source
-	complete    bool // files has every file of the folder
 }
 
 // templateFile is one file of the library.
@@ -92,21 +91,11 @@ func (lib *library) source(name string) (*source, error) {
 // that a template computes. Those that are not templates are in it with their
 // errors, and matter only if they are asked for.
 func (lib *library) all() (map[string]*templateFile, error) {
-	if !lib.complete {
-		paths, err := filesBelow(lib.dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, path := range paths {
-			name, err := filepath.Rel(lib.dir, path)
-			if err != nil {
-				return nil, err
-			}
-			lib.file(filepath.ToSlash(name))
-		}
-		lib.complete = true
+	paths, err := filesBelow(lib.dir)
+	for _, path := range paths {
+		lib.file(strings.TrimPrefix(path, lib.dir+"/"))
 	}
-	return maps.Clone(lib.files), nil
+	return maps.Clone(lib.files), err
 }
 
 // file returns a file by its name below the folder, with slashes.
@@ -136,27 +125,17 @@ func (lib *library) read(f *templateFile, name string) error {
 			if function != "include" {
 				return
 			}
-			if literal, ok := literalArgument(call); ok {
-				f.includes = append(f.includes, literal)
-			} else {
-				f.computes = true
+			if len(call.Args) > 1 {
+				if literal, ok := call.Args[1].(*parse.StringNode); ok {
+					f.includes = append(f.includes, literal.Text)
+					return
+				}
 			}
+			f.computes = true
 		})
 	}
 	slices.Sort(f.includes) // trees come in no order
 	return nil
-}
-
-// literalArgument returns the first argument of a call if it is a string.
-func literalArgument(call *parse.CommandNode) (string, bool) {
-	if len(call.Args) < 2 {
-		return "", false
-	}
-	text, ok := call.Args[1].(*parse.StringNode)
-	if !ok {
-		return "", false
-	}
-	return text.Text, true
 }
 
 // errNoTemplate is wrapped by the error of a template that cannot be read.
@@ -164,11 +143,10 @@ var errNoTemplate = errors.New("read template")
 
 // readTemplate reads the template name below dir, which it must not leave.
 func readTemplate(dir, name string) ([]byte, error) {
-	path := filepath.Join(dir, filepath.FromSlash(name))
 	if !filepath.IsLocal(strings.TrimLeft(name, "/")) {
 		return nil, fmt.Errorf("%w: %q is not below %s", errNoTemplate, name, dir)
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoTemplate, err)
 	}

@@ -28,18 +28,11 @@ type Options struct {
 	// about the table itself where key is "", with locate, which adds file and
 	// line. A nil Backend allows no such table.
 	Backend func(table map[string]any, locate func(key string, err error) error) (string, error)
-	// Logger gets every record; nil discards them.
+	// Logger gets the warnings, unless it is nil.
 	Logger *slog.Logger
 }
 
 func (o *Options) templateDir() string { return filepath.Join(o.ConfDir, "templates") }
-
-func (o *Options) logger() *slog.Logger {
-	if o.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return o.Logger
-}
 
 // Set is what Load found: the resources that can be applied, in the order of
 // their file names, and the files that cannot be used.
@@ -82,8 +75,8 @@ func Load(opts Options) (*Set, error) {
 	set.rejectSharedDests(opts.DestDir)
 	for _, res := range set.Resources {
 		res.doc = nil
-		if slices.Contains(res.Paths, "/") {
-			opts.logger().Warn("resource reads the whole key store: limit it with prefix or -prefix", "resource", res.Name)
+		if opts.Logger != nil && slices.Contains(res.Paths, "/") {
+			opts.Logger.Warn("resource reads the whole key store: limit it with prefix or -prefix", "resource", res.Name)
 		}
 	}
 	return set, nil
@@ -91,11 +84,8 @@ func Load(opts Options) (*Set, error) {
 
 // resourceName returns the name of the resource that the file name declares.
 func resourceName(opts *Options, name string) string {
-	rel, err := filepath.Rel(filepath.Join(opts.ConfDir, "conf.d"), name)
-	if err != nil || !filepath.IsLocal(rel) {
-		rel = filepath.Base(name)
-	}
-	return strings.TrimSuffix(filepath.ToSlash(rel), ".toml")
+	below := strings.TrimPrefix(name, filepath.Join(opts.ConfDir, "conf.d")+"/")
+	return strings.TrimSuffix(below, ".toml")
 }
 
 // resourceFiles returns the resource files below dir, in their order.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pc4patroni/funcs"
+	"pc4patroni/resource/install"
 )
 
 // configuration writes files (pairs of a path and its content) and returns the
@@ -249,7 +250,7 @@ mode = ""`))
 	if got, want := res.ReloadCmd, "kill -HUP $(docker inspect --format '{{.State.Pid}}' x) /etc/a /etc/a"; got != want {
 		t.Errorf("reload = %q, want %q", got, want)
 	}
-	if res.Mode != Keep {
+	if res.Mode != install.Keep {
 		t.Errorf("an empty mode is %o, want the default", res.Mode)
 	}
 }

@@ -12,11 +12,7 @@ import (
 	"time"
 
 	"pc4patroni/internal/tomlfile"
-	"pc4patroni/resource/install"
 )
-
-// Keep stands for an owner, group or mode that stays as it is.
-const Keep = install.Keep
 
 // Resource is what one resource file declares, validated and with every
 // default in its place. It does not change after Load.
@@ -51,16 +47,15 @@ type Resource struct {
 	AllowEmpty bool
 	// Backend names the backend's settings; see Options.Backend.
 	Backend string
-	// UID, GID and Mode are what the file should have, or Keep.
+	// UID, GID and Mode are what the file should have, or install.Keep.
 	UID, GID, Mode int
-	// ByName are the keys "owner" and "group", as far as they are set.
-	ByName []string
 	// CreateDirs says that missing directories of Dest are made.
 	CreateDirs bool
 	// Backup says that the replaced file is kept beside the new one.
 	Backup bool
 
-	left, right string // delimiters of the template
+	left, right string   // delimiters of the template
+	byName      []string // "owner" and "group", as far as they are set
 	source      *source
 	doc         *tomlfile.File // until Load is done with it
 }
