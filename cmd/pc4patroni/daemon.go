@@ -21,7 +21,7 @@ import (
 // the goroutine that reloads the configuration.
 type daemon struct {
 	*program
-	engine   *engine.Engine
+	*engine.Engine
 	notifier *sdnotify.Notifier
 	page     *statuspage.Server // nil without -listen
 	disk     onDisk
@@ -55,10 +55,10 @@ func (p *program) daemon(stop, kill context.Context) error {
 		d.page = statuspage.New(p.settings.Listen, listener, p.settings.WebConfigFile, p.log)
 		opts.Observe = d.page.Observe
 	}
-	d.engine = engine.New(opts)
-	status := func() string { return report.Summary(d.watched().Status()) }
+	d.Engine = engine.New(opts)
+	status := func() string { return report.Summary(d.Status()) }
 	stopWithin := func() time.Duration { return time.Duration(p.signals.grace.Load()) + endsWithin }
-	d.notifier = sdnotify.New(d.engine, status, stopWithin, p.Getenv, p.log)
+	d.notifier = sdnotify.New(d, status, stopWithin, p.Getenv, p.log)
 	p.log.Info("started", "resources", len(set.Resources), "confdir", p.settings.ConfDir)
 	return d.run(stop, kill, set, hangup)
 }
@@ -73,11 +73,11 @@ func (d *daemon) run(stop, kill context.Context, set *resource.Set, hangup <-cha
 	var beside sync.WaitGroup
 	beside.Go(func() { d.notifier.Run(stop, working.Done()) })
 	if d.page != nil {
-		beside.Go(func() { d.page.Serve(working, d.watched()) })
+		beside.Go(func() { d.page.Serve(working, d) })
 	}
 	beside.Go(func() { d.wait(reloading, hangup) })
 
-	err := d.engine.Run(stop, kill, set)
+	err := d.Engine.Run(stop, kill, set)
 	stopReloading()
 	finish()
 	beside.Wait()
@@ -89,7 +89,7 @@ func (d *daemon) run(stop, kill context.Context, set *resource.Set, hangup <-cha
 
 // wait waits for SIGHUP, and for the first full reconcile, until ctx is done.
 func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
-	ready := d.engine.Ready()
+	ready := d.Ready()
 	var look <-chan time.Time
 	if d.settings.Noop {
 		look = time.Tick(lookEvery)
@@ -104,7 +104,7 @@ func (d *daemon) wait(ctx context.Context, hangup <-chan os.Signal) {
 			return
 		case <-ready:
 			ready = nil
-			resources := d.engine.Status().Resources
+			resources := d.Status().Resources
 			fine := 0
 			for i := range resources {
 				if report.InSync(&resources[i]) {
@@ -129,7 +129,7 @@ const lookEvery = time.Second
 // sayChanges logs what a daemon with Noop would do, once for each change. said
 // is what it logged last, by resource.
 func (d *daemon) sayChanges(said map[string]string) {
-	for _, r := range d.engine.Status().Resources {
+	for _, r := range d.Status().Resources {
 		if r.Change == nil {
 			delete(said, r.Name)
 			continue
@@ -149,8 +149,6 @@ func (d *daemon) sayChanges(said map[string]string) {
 		}
 	}
 }
-
-func (d *daemon) watched() watched { return watched{d.engine, &d.disk} }
 
 // noneUsable says what is wrong with every resource of a set.
 func noneUsable(set *resource.Set) error {

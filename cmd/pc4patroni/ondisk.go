@@ -21,7 +21,7 @@ type onDisk struct {
 func (d *daemon) compare(ctx context.Context) {
 	stat := d.settings.StatDigest()
 	if stat == d.disk.stat {
-		return // a thousand files are not read again for nothing
+		return // a thousand files, read in one moment for nothing, delay a change
 	}
 	d.disk.stat = stat
 	now := d.settings.ContentDigest()
@@ -50,14 +50,9 @@ func (o *onDisk) read(sum config.Digest, runs bool) {
 	o.newer.Store(sum != o.loaded)
 }
 
-// watched is the engine as the status page and systemd see it.
-type watched struct {
-	*engine.Engine
-	disk *onDisk
-}
-
-func (w watched) Status() engine.Status {
-	status := w.Engine.Status()
-	status.Outdated = w.disk.newer.Load()
+// Status is that of the engine, and whether it runs what is on disk.
+func (d *daemon) Status() engine.Status {
+	status := d.Engine.Status()
+	status.Outdated = d.disk.newer.Load()
 	return status
 }

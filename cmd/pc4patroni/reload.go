@@ -21,7 +21,7 @@ func (d *daemon) reload(ctx context.Context) {
 		d.log.Error("new configuration rejected, the old one stays in use", "err", err)
 	default:
 		inUse := 0
-		for _, r := range d.engine.Status().Resources {
+		for _, r := range d.Status().Resources {
 			if r.Dest != "" { // also one that is broken now, as it was before
 				inUse++
 			}
@@ -41,7 +41,7 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 	defer func() { d.disk.read(sum, runs) }()
 	fixed := settings.KeepFixed(d.settings)
 
-	old, used := d.backends.Load(), d.engine.Status().Backends
+	old, used := d.backends.Load(), d.Status().Backends
 	named := old.Renew(settings, func(name string) bool {
 		_, inUse := used[name]
 		return inUse || len(used) == 0 // none is known before the engine has begun
@@ -51,7 +51,7 @@ func (d *daemon) readAgain(ctx context.Context) (*resource.Set, error) {
 		return nil, err
 	}
 	d.backends.Store(named)
-	if err := d.engine.Reload(ctx, d.engineOptions(settings), set); err != nil {
+	if err := d.Engine.Reload(ctx, d.engineOptions(settings), set); err != nil {
 		d.backends.Store(old)
 		return nil, fmt.Errorf("apply it: %w", err)
 	}
