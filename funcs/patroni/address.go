@@ -1,6 +1,7 @@
 package patroni
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -49,8 +50,9 @@ type endpoint struct {
 // addresses, as Patroni's urlparse does.
 func parseEndpoint(raw string) (endpoint, error) {
 	for i, r := range raw {
-		if unicode.IsControl(r) || isInvalid(r, raw[i:]) || r == '\u2028' || r == '\u2029' {
-			return endpoint{}, fmt.Errorf("holds %s", describe(r, raw[i:]))
+		isInvalid := r == utf8.RuneError && !strings.HasPrefix(raw[i:], "\uFFFD")
+		if isInvalid || unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return endpoint{}, fmt.Errorf("holds %s", describe(raw[i:]))
 		}
 	}
 	scheme, rest, ok := strings.Cut(raw, "://")
@@ -58,15 +60,11 @@ func parseEndpoint(raw string) (endpoint, error) {
 		return endpoint{}, nil
 	}
 	e := endpoint{scheme: strings.ToLower(scheme)}
+	authority, _, _ := strings.Cut(rest, "/")
+	path, _, _ := strings.Cut(rest[len(authority):], "?")
+	e.path, _, _ = strings.Cut(path, "#")
 	// Parsers disagree about a ? or # right after the host, and Patroni never
 	// writes one there.
-	authority := rest
-	if end := strings.IndexByte(rest, '/'); end >= 0 {
-		authority, e.path = rest[:end], rest[end:]
-	}
-	if end := strings.IndexAny(e.path, "?#"); end >= 0 {
-		e.path = e.path[:end]
-	}
 	if i := strings.IndexAny(authority, "?#"); i >= 0 {
 		return endpoint{}, fmt.Errorf("holds %q before the path", authority[i])
 	}
@@ -82,12 +80,7 @@ func parseEndpoint(raw string) (endpoint, error) {
 
 // isScheme tells whether text may stand before "://".
 func isScheme(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; !isAlnum(c) && (i == 0 || strings.IndexByte("+-.", c) < 0) || i == 0 && isDigit(c) {
-			return false
-		}
-	}
-	return text != ""
+	return text != "" && unicode.IsLetter(rune(text[0])) && consistsOf(text, "+-.")
 }
 
 // parseAuthority returns the addresses in the part of a URL between the
@@ -105,11 +98,8 @@ func parseAuthority(authority string) ([]hostPort, error) {
 		}
 		addrs = append(addrs, hostPort{host, port})
 	}
-	last := addrs[len(addrs)-1].port
 	for i := range addrs {
-		if addrs[i].port == 0 {
-			addrs[i].port = last
-		}
+		addrs[i].port = cmp.Or(addrs[i].port, addrs[len(addrs)-1].port)
 	}
 	return addrs, nil
 }
@@ -128,74 +118,63 @@ func cutPort(address string) (host string, port int, err error) {
 		}
 	} else {
 		host, digits, _ = strings.Cut(address, ":")
-		if strings.IndexByte(digits, ':') >= 0 {
+		if strings.Contains(digits, ":") {
 			return "", 0, errors.New("has several colons without brackets around the host")
 		}
 	}
-	port, err = parsePort(digits)
-	return host, port, err
-}
-
-// parsePort returns the port in text; an empty one is 0, as in "host:".
-func parsePort(text string) (int, error) {
-	if text == "" {
-		return 0, nil
+	if digits == "" {
+		return host, 0, nil
 	}
-	port, err := strconv.ParseUint(text, 10, 16)
-	if err != nil || port == 0 {
-		return 0, errPort
+	number, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || number == 0 {
+		return "", 0, errors.New("has a port that is not a number from 1 to 65535")
 	}
-	return int(port), nil
+	return host, int(number), nil
 }
-
-var errPort = errors.New("has a port that is not a number from 1 to 65535")
 
 // parseHost returns text in lower case, as Python's urlparse does, if it is a
 // host: an IPv6 address, with a zone if need be, or ASCII letters, digits,
 // dots, dashes and underscores with a letter or a digit at the start, and not
 // digits alone.
 func parseHost(text string) (string, error) {
-	if text == "" {
+	switch {
+	case text == "":
 		return "", errors.New("has an empty host")
-	}
-	if len(text) > maxText {
+	case len(text) > maxText:
 		return "", fmt.Errorf("has a host longer than %d bytes", maxText)
-	}
-	if strings.IndexByte(text, ':') >= 0 {
+	case strings.Contains(text, ":"):
 		address, zone, hasZone := strings.Cut(text, "%")
 		if _, err := netip.ParseAddr(address); err != nil {
 			return "", errors.New("has a host with colons that is not an IPv6 address")
 		}
-		address = strings.ToLower(address)
 		if !hasZone {
-			return address, nil
+			return strings.ToLower(address), nil
 		}
-		if err := checkHostName(zone); err != nil {
-			return "", err
-		}
-		return address + "%" + zone, nil
-	}
-	if err := checkHostName(text); err != nil {
-		return "", err
-	}
-	if isNumber(text) {
+		return strings.ToLower(address) + "%" + zone, checkHostName(zone)
+	case isNumber(text):
 		// Resolvers take 5433 for the address 0.0.21.57; it rather is a port.
 		return "", errors.New("has a host that is only a number")
 	}
-	return strings.ToLower(text), nil
+	return strings.ToLower(text), checkHostName(text)
 }
 
 func checkHostName(name string) error {
-	for i, r := range name {
-		if r >= utf8.RuneSelf || !isAlnum(byte(r)) && r != '-' && r != '.' && r != '_' {
-			return fmt.Errorf("has a host that holds %s", describe(r, name[i:]))
+	for i := range name {
+		if !consistsOf(name[i:i+1], "-._") {
+			return fmt.Errorf("has a host that holds %s", describe(name[i:]))
 		}
 	}
-	if name == "" || !isAlnum(name[0]) {
+	if name == "" || !consistsOf(name[:1], "") {
 		return errors.New("has a host that begins with neither a letter nor a digit")
 	}
 	return nil
 }
+
+// httpPorts are the ports of URLs without one, by the schemes of a REST API.
+var httpPorts = map[string]int{"http": 80, "https": 443}
+
+// isHTTP tells whether the endpoint can be that of a REST API.
+func (e endpoint) isHTTP() bool { return len(e.addrs) > 0 && httpPorts[e.scheme] > 0 }
 
 // uri returns the endpoint as a URL of the given scheme that every reader of
 // URLs accepts: a zone has its percent sign encoded, and so has the path what

@@ -3,6 +3,7 @@ package patroni
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,9 +130,6 @@ func Decode(path string, keys map[string]string) *Cluster {
 	groups, plain := splitGroups(keys)
 	path = strings.TrimRight(path, "/")
 	scope := path[strings.LastIndexByte(path, '/')+1:]
-	if plain == nil {
-		plain = keys
-	}
 	c := decodePlain(path, scope, plain)
 	if len(groups) == 0 {
 		return c
@@ -139,12 +137,7 @@ func Decode(path string, keys map[string]string) *Cluster {
 	if !c.hasLeased {
 		c = decodePlain(path, scope, nil)
 	}
-	numbers := make([]int, 0, len(groups))
-	for number := range groups {
-		numbers = append(numbers, number)
-	}
-	slices.Sort(numbers)
-	for _, number := range numbers {
+	for _, number := range slices.Sorted(maps.Keys(groups)) {
 		group := decodePlain(path+"/"+strconv.Itoa(number), scope, groups[number])
 		group.GroupNumber = number
 		c.Groups = append(c.Groups, group)
@@ -158,11 +151,12 @@ func (c *Cluster) Citus() bool { return len(c.Groups) > 0 && !c.hasLeased }
 
 // Group returns the Citus group with the given number, or nil if there is none.
 func (c *Cluster) Group(number int) *Cluster {
-	i, ok := slices.BinarySearchFunc(c.Groups, number, func(g *Cluster, n int) int { return cmp.Compare(g.GroupNumber, n) })
-	if !ok {
-		return nil
+	for _, group := range c.Groups {
+		if group.GroupNumber == number {
+			return group
+		}
 	}
-	return c.Groups[i]
+	return nil
 }
 
 // Parts returns the groups of a Citus cluster, and of any other cluster the
@@ -216,7 +210,7 @@ const maxMembers = 5000
 
 // decodePlain decodes the keys of one cluster, without groups.
 func decodePlain(path, scope string, keys map[string]string) *Cluster {
-	c := &Cluster{Path: cmp.Or(safePath(path), "/"), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff,
+	c := &Cluster{Path: cmp.Or(replaceUnsafe(path, "/"), "/"), Scope: safeName(scope), GroupNumber: -1, SyncMode: SyncOff,
 		Members: []*Member{}, Groups: []*Cluster{}, History: []Promotion{}}
 	if scope != "" {
 		if problem := nameProblem(scope); problem != "" {
@@ -225,36 +219,33 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 			c.Problem = "the scope holds a space"
 		}
 	}
-	found, printed := 0, map[string]int{}
-	for key := range keys {
-		if name, ok := memberName(key); ok {
-			found++
+	members, printed := map[string]string{}, map[string]int{}
+	for key, text := range keys {
+		// A member key has exactly one slash (Patroni: dcs/etcd3.py _cluster_from_nodes).
+		if name, ok := strings.CutPrefix(key, "members/"); ok && !strings.Contains(name, "/") {
+			members[name] = text
 			printed[safeName(name)]++
 		}
 	}
-	if found > maxMembers {
-		c.Problem = fmt.Sprintf("it has %d member keys, and of more than %d none is read", found, maxMembers)
+	c.leaderKey = strings.TrimSpace(keys["leader"])
+	c.LeaderName = safeName(c.leaderKey)
+	c.hasLeased = len(members) > 0 || c.leaderKey != ""
+	if len(members) > maxMembers {
+		c.Problem = fmt.Sprintf("it has %d member keys, and of more than %d none is read", len(members), maxMembers)
+		clear(members)
 	}
-	for key, text := range keys {
-		name, ok := memberName(key)
-		if !ok || found > maxMembers {
-			continue
-		}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
 		problem := c.Problem
 		// A proxy could not tell the two apart.
 		if problem == "" && strings.Contains(name, " ") && printed[safeName(name)] > 1 {
 			problem = "the name is printed as that of another member"
 		}
-		m := decodeMember(name, text, problem)
+		m := decodeMember(name, members[name], problem)
 		m.cluster = c
 		c.Members = append(c.Members, m)
 	}
-	slices.SortFunc(c.Members, func(a, b *Member) int { return strings.Compare(a.key, b.key) })
 
 	c.SystemID = safeToken(keys["initialize"], "-")
-	c.leaderKey = strings.TrimSpace(keys["leader"])
-	c.LeaderName = safeName(c.leaderKey)
-	c.hasLeased = found > 0 || c.leaderKey != ""
 	if hasConfig := c.setConfig(keys["config"]); !hasConfig {
 		// Patroni goes on with the configuration that it remembers, and so does
 		// what the leader says that it is.
@@ -267,13 +258,6 @@ func decodePlain(path, scope string, keys map[string]string) *Cluster {
 	c.FailsafeMembers = failsafeMembers(c.Failsafe, keys["failsafe"])
 	c.join(parseSync(c.SyncMode, keys["sync"]))
 	return c
-}
-
-// memberName returns the name in a member key: one with exactly one slash
-// (Patroni: dcs/etcd3.py _cluster_from_nodes).
-func memberName(key string) (string, bool) {
-	name, ok := strings.CutPrefix(key, "members/")
-	return name, ok && strings.IndexByte(name, '/') < 0
 }
 
 // join sets what follows from several keys together.

@@ -10,19 +10,11 @@ import (
 // clusterPath returns the path of the cluster that key gives away: the key is
 // initialize, leader or a member.
 func clusterPath(key string) (string, bool) {
-	slash := strings.LastIndexByte(key, '/')
-	if slash < 0 {
+	parent, name, ok := cutLast(key)
+	switch {
+	case !ok:
 		return "", false
-	}
-	parent := key[:slash]
-	switch key[slash+1:] {
-	case "leader":
-		// The other key of this name is optime/leader.
-		if parent == "optime" || strings.HasSuffix(parent, "/optime") {
-			return "", false
-		}
-		return parent, true
-	case "initialize":
+	case name == "initialize", name == "leader" && !strings.HasSuffix("/"+parent, "/optime"):
 		return parent, true
 	}
 	return strings.CutSuffix(parent, "/members")
@@ -31,11 +23,8 @@ func clusterPath(key string) (string, bool) {
 // groupNumber returns the number of the Citus group that a path element names
 // (Patroni: postgresql/mpp/citus.py Citus.group_re).
 func groupNumber(element string) (int, bool) {
-	if !isNumber(element) || len(element) > 9 || element[0] == '0' && element != "0" {
-		return 0, false
-	}
 	number, err := strconv.Atoi(element)
-	return number, err == nil
+	return number, err == nil && number >= 0 && len(element) <= 9 && strconv.Itoa(number) == element
 }
 
 // isNumber tells whether a path element consists of digits, be it the number of
@@ -120,10 +109,9 @@ func cutLast(path string) (parent, element string, ok bool) {
 }
 
 // splitGroups returns the keys of each Citus group among keys, which are
-// relative to the path of a cluster, and the keys that are in no group. Both
-// are nil if there is no group.
+// relative to the path of a cluster, and the keys that are in no group.
 func splitGroups(keys map[string]string) (groups map[int]map[string]string, plain map[string]string) {
-	isGroup := map[int]bool{}
+	groups = map[int]map[string]string{}
 	for key := range keys {
 		element, _, ok := strings.Cut(key, "/")
 		if !ok || element == "members" || element == "optime" {
@@ -133,24 +121,20 @@ func splitGroups(keys map[string]string) (groups map[int]map[string]string, plai
 			continue
 		}
 		if number, ok := groupNumber(element); ok {
-			isGroup[number] = true
+			groups[number] = map[string]string{}
 		} else if !isNumber(element) {
-			// The path is a namespace.
-			return nil, nil
+			return nil, keys // The path is a namespace.
 		}
 	}
-	if len(isGroup) == 0 {
-		return nil, nil
+	if len(groups) == 0 {
+		return nil, keys
 	}
-	groups = make(map[int]map[string]string, len(isGroup))
 	plain = map[string]string{}
 	for key, text := range keys {
 		element, rest, _ := strings.Cut(key, "/")
-		if number, ok := groupNumber(element); ok && isGroup[number] {
-			if groups[number] == nil {
-				groups[number] = map[string]string{}
-			}
-			groups[number][rest] = text
+		number, ok := groupNumber(element)
+		if group := groups[number]; ok && group != nil {
+			group[rest] = text
 		} else {
 			plain[key] = text
 		}

@@ -5,7 +5,82 @@ import (
 	"strings"
 )
 
-// This file decodes the keys status, sync, failover and failsafe.
+// This file decodes the keys of a cluster other than those of its members.
+
+// setConfig sets what the dynamic configuration says, and tells whether there
+// is one (Patroni: global_config.py GlobalConfig).
+func (c *Cluster) setConfig(text string) (ok bool) {
+	c.MaxLagOnFailover = 1 << 20
+	c.configText = text
+	config := value(text).fields()
+	if config == nil {
+		return false
+	}
+	c.Paused = config["pause"].isTrue()
+	c.Failsafe = config["failsafe_mode"].isTrue()
+	c.SyncMode = syncMode(config["synchronous_mode"])
+	c.StandbyCluster = isStandbyCluster(config["standby_cluster"])
+	if n, ok := config["maximum_lag_on_failover"].integer(); ok {
+		c.MaxLagOnFailover = Bytes(n)
+	}
+	if c.StandbyCluster {
+		c.SyncMode = SyncOff
+	}
+	return true
+}
+
+func syncMode(v value) string {
+	if v.isTrue() {
+		return SyncOn
+	}
+	if strings.EqualFold(v.text(), SyncQuorum) {
+		return SyncQuorum
+	}
+	return SyncOff
+}
+
+func isStandbyCluster(v value) bool {
+	fields := v.fields()
+	return fields["host"].truthy() || fields["port"].truthy() || fields["restore_command"].truthy()
+}
+
+// A Promotion is one line of a cluster's history: the end of a timeline.
+type Promotion struct {
+	// Timeline is the one that ended, at the position LSN in bytes.
+	Timeline int64 `json:"timeline"`
+	LSN      int64 `json:"lsn"`
+	// Reason is PostgreSQL's, such as "no recovery target specified": free text
+	// that can be printed.
+	Reason string `json:"reason"`
+	// Time is in ISO 8601, or empty.
+	Time string `json:"time"`
+	// Leader is the new one; empty before Patroni 2.1.1.
+	Leader string `json:"leader"`
+}
+
+// setHistory sets History and Timeline (Patroni: dcs/__init__.py
+// TimelineHistory.from_node and Cluster.timeline).
+func (c *Cluster) setHistory(text string) {
+	lines := value(text).items()
+	if lines != nil && len(lines) == 0 {
+		c.Timeline = 1
+	}
+	for i, line := range lines {
+		fields := append(line.items(), "", "", "", "", "") // The last ones may be missing.
+		timeline := fields[0].position()
+		if timeline == 0 {
+			continue
+		}
+		if i == len(lines)-1 {
+			c.Timeline = timeline + 1
+		}
+		p := Promotion{Timeline: timeline, LSN: fields[1].position(), Time: safeToken(fields[3].text(), "+-:. "), Leader: safeName(fields[4].text())}
+		if reason := fields[2].text(); isPrintable(reason) {
+			p.Reason = reason
+		}
+		c.History = append(c.History, p)
+	}
+}
 
 // optime returns the leader's position from the status key, and only if there
 // is none from optime/leader, which later releases leave behind unchanged
@@ -13,12 +88,9 @@ import (
 func optime(keys map[string]string) int64 {
 	text, ok := keys["status"]
 	if !ok {
-		text, ok = keys["optime/leader"]
+		text = keys["optime/leader"]
 	}
-	if !ok {
-		return 0
-	}
-	if status, ok := object(text); ok {
+	if status := value(text).fields(); status != nil {
 		return status["optime"].position()
 	}
 	if text = strings.TrimSpace(text); isNumber(text) {
@@ -41,18 +113,13 @@ func parseSync(mode, text string) syncState {
 		return syncState{}
 	}
 	key := value(text).fields()
-	var s syncState
-	if s.leader, _ = key["leader"].text(); s.leader == "" {
+	s := syncState{leader: key["leader"].text()}
+	quorum, ok := key["quorum"].integer()
+	if s.leader == "" || !ok && key["quorum"].truthy() {
 		return syncState{}
 	}
-	if key["quorum"].truthy() {
-		var ok bool
-		if s.quorum, ok = key["quorum"].integer(); !ok {
-			return syncState{}
-		}
-	}
-	names, _ := key["sync_standby"].text()
-	for name := range strings.SplitSeq(names, ",") {
+	s.quorum = quorum
+	for name := range strings.SplitSeq(key["sync_standby"].text(), ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			s.standby = append(s.standby, strings.ToLower(name))
 		}
@@ -83,23 +150,19 @@ func parseFailover(text string) *Failover {
 	if text == "" {
 		return nil
 	}
-	f := &Failover{}
-	var v value
-	if unmarshal(text, &v) {
-		fields := v.fields()
-		leader, _ := fields["leader"].text()
-		candidate, _ := fields["member"].text()
-		scheduled, _ := fields["scheduled_at"].text()
-		f.Leader, f.Candidate, f.ScheduledAt = safeName(leader), safeName(candidate), safeToken(scheduled, "+-:. ")
+	var leader, candidate, scheduled string
+	var request value
+	if unmarshal(text, &request) {
+		fields := request.fields()
+		leader, candidate, scheduled = fields["leader"].text(), fields["member"].text(), fields["scheduled_at"].text()
 	} else {
-		leader, candidate, _ := strings.Cut(text, ":")
-		candidate, _, _ = strings.Cut(candidate, ":")
-		f.Leader, f.Candidate = safeName(strings.TrimSpace(leader)), safeName(strings.TrimSpace(candidate))
+		parts := append(strings.Split(text, ":"), "")
+		leader, candidate = strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1])
 	}
-	if f.Leader == "" && f.Candidate == "" {
+	if leader == "" && candidate == "" {
 		return nil
 	}
-	return f
+	return &Failover{safeName(leader), safeName(candidate), safeToken(scheduled, "+-:. ")}
 }
 
 // failsafeMembers returns the REST APIs of the members that were there when the
@@ -110,10 +173,9 @@ func failsafeMembers(on bool, text string) map[string]string {
 	if !on {
 		return members
 	}
-	for name, v := range value(text).fields() {
-		raw, _ := v.text()
-		api, err := parseEndpoint(raw)
-		if err == nil && len(api.addrs) > 0 && nameProblem(name) == "" && (api.scheme == "http" || api.scheme == "https") {
+	for name, raw := range value(text).fields() {
+		api, err := parseEndpoint(raw.text())
+		if err == nil && api.isHTTP() && nameProblem(name) == "" {
 			members[name] = api.uri(api.scheme)
 		}
 	}

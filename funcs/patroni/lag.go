@@ -1,6 +1,7 @@
 package patroni
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -77,13 +78,10 @@ var errSize = errors.New(`want a number of bytes, or a number with one of the un
 // Without either of them it is Unknown: Patroni's tools show 0 where only
 // optime is missing, which would pass for a member that is up to date.
 func lag(optime, position int64) Bytes {
-	switch {
-	case optime == 0 || position == 0:
+	if optime == 0 || position == 0 {
 		return Unknown
-	case position >= optime:
-		return 0
 	}
-	return Bytes(optime - position)
+	return Bytes(max(optime-position, 0))
 }
 
 // setLags sets the lags of m behind the leader's position.
@@ -92,11 +90,7 @@ func (m *Member) setLags(optime int64) {
 		m.Lag, m.ReceiveLag, m.ReplayLag = 0, 0, 0
 		return
 	}
-	received := m.ReceiveLSN
-	if received == 0 {
-		received = m.XLogLocation
-	}
-	m.ReceiveLag = lag(optime, received)
+	m.ReceiveLag = lag(optime, cmp.Or(m.ReceiveLSN, m.XLogLocation))
 	m.ReplayLag = lag(optime, m.ReplayLSN)
 	m.Lag = m.ReplayLag
 	if !m.Lag.Known() {

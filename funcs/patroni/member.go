@@ -1,8 +1,10 @@
 package patroni
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -177,15 +179,12 @@ func decodeMember(name, text, problem string) *Member {
 		return m
 	}
 	// Patroni: dcs/__init__.py Member.from_node.
-	f, ok := object(text)
-	if !ok {
+	f := value(text).fields()
+	if f == nil {
 		m.problem("the value is not a JSON object")
 		return m
 	}
-	connURL, _ := f["conn_url"].text()
-	apiURL, _ := f["api_url"].text()
-	proxyURL, _ := f["proxy_url"].text()
-	m.setAddresses(connURL, apiURL, proxyURL)
+	m.setAddresses(f["conn_url"].text(), f["api_url"].text(), f["proxy_url"].text())
 	m.setStatus(f)
 	m.setTags(f["tags"])
 	return m
@@ -199,20 +198,14 @@ func (m *Member) problem(format string, args ...any) {
 }
 
 func (m *Member) setStatus(f map[string]value) {
-	if role, ok := f["role"].text(); ok {
-		m.Role = safeWords(role)
-	}
+	m.Role = safeWords(f["role"].text())
 	if m.Role == "master" {
 		m.Role = RolePrimary
 	}
-	if state, ok := f["state"].text(); ok {
-		m.State = safeWords(state)
-	}
+	m.State = safeWords(f["state"].text())
 	m.Running = m.State == StateRunning
-	if version, ok := f["version"].text(); ok {
-		m.Version = safeToken(version, ".-+_")
-	}
-	if state, ok := f["replication_state"].text(); ok && state != "" {
+	m.Version = safeToken(f["version"].text(), ".-+_")
+	if state := f["replication_state"].text(); state != "" {
 		m.ReplicationState = safeWords(state)
 	}
 	m.Timeline = f["timeline"].position()
@@ -222,25 +215,20 @@ func (m *Member) setStatus(f map[string]value) {
 	m.Pause = f["pause"].truthy()
 	m.PendingRestart = f["pending_restart"].truthy()
 	m.PendingRestartReason = settingChanges(f["pending_restart_reason"])
-	schedule, _ := f["scheduled_restart"].fields()["schedule"].text()
-	m.ScheduledRestart = safeToken(schedule, "+-:. ")
+	m.ScheduledRestart = safeToken(f["scheduled_restart"].fields()["schedule"].text(), "+-:. ")
 }
 
 // setAddresses sets all addresses, or none of them and the Problem if one of
 // the URLs is broken: a member with one bad URL is not trusted with the others.
 func (m *Member) setAddresses(connURL, apiURL, proxyURL string) {
-	conn, err := parseEndpoint(connURL)
-	if err != nil {
-		m.problem("conn_url %v", err)
+	parse := func(field, raw string) endpoint {
+		e, err := parseEndpoint(raw)
+		if err != nil {
+			m.problem("%s %v", field, err)
+		}
+		return e
 	}
-	api, err := parseEndpoint(apiURL)
-	if err != nil {
-		m.problem("api_url %v", err)
-	}
-	proxy, err := parseEndpoint(proxyURL)
-	if err != nil {
-		m.problem("proxy_url %v", err)
-	}
+	conn, api, proxy := parse("conn_url", connURL), parse("api_url", apiURL), parse("proxy_url", proxyURL)
 	if len(conn.addrs) == 0 {
 		m.problem("conn_url is missing or names no host")
 	}
@@ -249,9 +237,7 @@ func (m *Member) setAddresses(connURL, apiURL, proxyURL string) {
 	}
 	m.Addrs = make([]string, len(conn.addrs))
 	for i, addr := range conn.addrs {
-		if addr.port == 0 {
-			addr.port = defaultPort
-		}
+		addr.port = cmp.Or(addr.port, defaultPort)
 		m.Addrs[i] = addr.String()
 		if i == 0 {
 			m.Host, m.Port, m.Addr = addr.host, addr.port, m.Addrs[0]
@@ -263,18 +249,14 @@ func (m *Member) setAddresses(connURL, apiURL, proxyURL string) {
 	}
 	if len(proxy.addrs) > 0 {
 		addr := proxy.addrs[0]
-		if addr.port == 0 {
-			addr.port = defaultPort
-		}
+		addr.port = cmp.Or(addr.port, defaultPort)
 		m.ProxyHost, m.ProxyPort, m.ProxyAddr = addr.host, addr.port, addr.String()
 		m.ProxyURL = proxy.uri("postgres")
 	}
-	if len(api.addrs) > 0 && (api.scheme == "http" || api.scheme == "https") {
+	if api.isHTTP() {
 		addr := api.addrs[0]
 		m.APIURL = api.uri(api.scheme)
-		if addr.port == 0 {
-			addr.port = map[string]int{"http": 80, "https": 443}[api.scheme]
-		}
+		addr.port = cmp.Or(addr.port, httpPorts[api.scheme])
 		m.APIScheme, m.APIHost, m.APIPort, m.APIAddr = api.scheme, addr.host, addr.port, addr.String()
 	}
 }
@@ -306,4 +288,27 @@ func (m *Member) String() string {
 		return ""
 	}
 	return m.Name
+}
+
+// A SettingChange is a setting of PostgreSQL that takes effect at the next
+// restart. The values are free text that can be printed.
+type SettingChange struct {
+	Name     string `json:"name"`
+	OldValue string `json:"old_value"`
+	NewValue string `json:"new_value"`
+}
+
+// settingChanges returns the reasons for a restart, sorted by name; what cannot
+// be printed is left out (Patroni: postgresql/config.py get_param_diff).
+func settingChanges(v value) []SettingChange {
+	changes := []SettingChange{}
+	for name, change := range v.fields() {
+		fields := change.fields()
+		c := SettingChange{name, fields["old_value"].form(), fields["new_value"].form()}
+		if isPrintable(c.Name) && isPrintable(c.OldValue) && isPrintable(c.NewValue) {
+			changes = append(changes, c)
+		}
+	}
+	slices.SortFunc(changes, func(a, b SettingChange) int { return cmp.Compare(a.Name, b.Name) })
+	return changes
 }

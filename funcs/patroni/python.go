@@ -43,11 +43,11 @@ func (v value) isTrue() bool {
 // a number its digits, true and false their names, null and what is absent the
 // empty string. Arrays and objects are returned as the JSON they are.
 func (v value) form() string {
-	if v.isNull() {
+	switch {
+	case v.isNull():
 		return ""
-	}
-	if s, ok := v.text(); ok {
-		return s
+	case v[0] == '"':
+		return v.text()
 	}
 	return string(v)
 }

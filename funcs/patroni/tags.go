@@ -2,8 +2,7 @@ package patroni
 
 import (
 	"encoding/json"
-	"slices"
-	"strconv"
+	"fmt"
 	"strings"
 )
 
@@ -17,7 +16,7 @@ func (m *Member) setTags(tags value) {
 	// Nothing can be cloned from a node without a connection URL (Patroni:
 	// dcs/__init__.py Member.clonefrom).
 	m.CloneFrom = tag["clonefrom"].truthy() && m.Usable()
-	m.upstream, _ = tag["replicatefrom"].text()
+	m.upstream = tag["replicatefrom"].text()
 	if nameProblem(m.upstream) == "" {
 		m.ReplicateFrom = safeName(m.upstream)
 	}
@@ -50,7 +49,7 @@ func priority(excluded, rank value) (bool, int64) {
 func (m *Member) Tags() map[string]any {
 	tags := map[string]any{}
 	for name, v := range m.tags.fields() {
-		if tag := v.decode(); isPrintable(name) && isPrintableTree(tag) {
+		if tag := v.decode(); isPrintable(fmt.Sprint(name, tag)) {
 			tags[name] = tag
 		}
 	}
@@ -61,50 +60,22 @@ func (m *Member) Tags() map[string]any {
 // "true" and "false", a number is its digits, and a list or a map is JSON. It
 // is empty if the tag is missing or null.
 func (m *Member) Tag(name string) string {
-	text, _ := m.tagText(name)
-	return text
+	switch tag := m.Tags()[name].(type) {
+	case nil:
+		return ""
+	case string:
+		return tag
+	case json.Number:
+		return strings.ToLower(tag.String())
+	default:
+		encoded, _ := json.Marshal(tag) // What was decoded can be encoded.
+		return string(encoded)
+	}
 }
 
 // HasTag tells whether the tag is set, to whatever value but null.
-func (m *Member) HasTag(name string) bool {
-	_, ok := m.tagText(name)
-	return ok
-}
+func (m *Member) HasTag(name string) bool { return m.Tags()[name] != nil }
 
 func (m *Member) tagIs(name, value string) bool {
-	text, ok := m.tagText(name)
-	return ok && text == value
-}
-
-func (m *Member) tagText(name string) (string, bool) {
-	switch tag := m.Tags()[name].(type) {
-	case nil:
-		return "", false
-	case string:
-		return tag, true
-	case bool:
-		return strconv.FormatBool(tag), true
-	case json.Number:
-		return strings.ToLower(tag.String()), true
-	default:
-		encoded, err := json.Marshal(tag)
-		return string(encoded), err == nil
-	}
-}
-
-// isPrintableTree tells whether all strings in a decoded value are printable.
-func isPrintableTree(tree any) bool {
-	switch tree := tree.(type) {
-	case string:
-		return isPrintable(tree)
-	case []any:
-		return !slices.ContainsFunc(tree, func(item any) bool { return !isPrintableTree(item) })
-	case map[string]any:
-		for name, item := range tree {
-			if !isPrintable(name) || !isPrintableTree(item) {
-				return false
-			}
-		}
-	}
-	return true
+	return m.HasTag(name) && m.Tag(name) == value
 }

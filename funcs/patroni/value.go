@@ -44,45 +44,43 @@ func unmarshal(text string, into any) bool {
 	return json.Unmarshal([]byte(text), into) == nil
 }
 
-// object returns the fields of the object in text, and whether it is one. Of two
-// equal names the last one counts, as in Python.
-func object(text string) (fields map[string]value, ok bool) {
-	ok = unmarshal(text, &fields) && fields != nil // nil is null
-	return fields, ok
-}
-
 // isNull tells whether v is null or not there, which Patroni does not
 // distinguish either.
 func (v value) isNull() bool { return v == "" || v == "null" }
 
-// text returns the string that v is, and whether it is one. What is not valid
+// text returns the string that v is, or "" if it is none. What is not valid
 // UTF-8 reads as U+FFFD.
-func (v value) text() (string, bool) {
+func (v value) text() string {
 	if v == "" || v[0] != '"' {
-		return "", false
+		return ""
 	}
 	if inner := string(v[1 : len(v)-1]); !strings.Contains(inner, `\`) && utf8.ValidString(inner) {
-		return inner, true // as nearly all are
+		return inner // as nearly all are
 	}
 	var decoded string
-	ok := unmarshal(string(v), &decoded)
-	return decoded, ok
+	unmarshal(string(v), &decoded)
+	return decoded
 }
 
-// fields returns the fields of the object that v is, none if it is not one.
+// fields returns the fields of the object that v is, or nil if it is none. Of
+// two equal names the last one counts, as in Python.
 func (v value) fields() map[string]value {
 	if v.isNull() {
 		return nil
 	}
-	fields, _ := object(string(v))
+	var fields map[string]value
+	unmarshal(string(v), &fields)
 	return fields
 }
 
-// items returns the items of the array that v is, and whether it is one.
-func (v value) items() ([]value, bool) {
+// items returns the items of the array that v is, or nil if it is none.
+func (v value) items() []value {
+	if v.isNull() {
+		return nil
+	}
 	var items []value
-	ok := unmarshal(string(v), &items) && items != nil
-	return items, ok
+	unmarshal(string(v), &items)
+	return items
 }
 
 // decode returns v as nil, bool, string, json.Number, []any or map[string]any.
