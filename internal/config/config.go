@@ -13,7 +13,6 @@ package config
 
 import (
 	"log/slog"
-	"slices"
 	"time"
 )
 
@@ -102,18 +101,16 @@ func (s *Settings) ConfDirTyped() bool { return s.source("confdir") == fromFlag 
 // returns the names of those that differ.
 func (s *Settings) KeepFixed(old *Settings) []string {
 	var changed []string
-	for name, differs := range map[string]bool{
-		"listen":          s.Listen != old.Listen,
-		"web-config-file": s.WebConfigFile != old.WebConfigFile,
-		"log-format":      s.LogFormat != old.LogFormat,
-		"onetime":         s.Mode != old.Mode,
-		"noop":            s.Noop != old.Noop,
-	} {
+	compare := func(name string, differs bool) {
 		if differs {
 			changed = append(changed, name)
 		}
 	}
-	slices.Sort(changed)
+	compare("listen", s.Listen != old.Listen)
+	compare("log-format", s.LogFormat != old.LogFormat)
+	compare("noop", s.Noop != old.Noop)
+	compare("onetime", s.Mode != old.Mode)
+	compare("web-config-file", s.WebConfigFile != old.WebConfigFile)
 	s.Listen, s.WebConfigFile, s.LogFormat, s.Mode, s.Noop = old.Listen, old.WebConfigFile, old.LogFormat, old.Mode, old.Noop
 	return changed
 }

@@ -43,15 +43,11 @@ type File struct {
 // contains a value: it could be a password.
 func Decode(path string, data []byte, v any) (*File, error) {
 	f := &File{path: path, lines: make(map[string]int)}
-	var top map[string]toml.Primitive
-	meta, err := toml.Decode(string(data), &top)
-	if err != nil {
-		return f, f.syntaxError(err)
-	}
-	f.meta = meta
 	if _, err := toml.Decode(string(data), &f.tree); err != nil {
 		return f, f.syntaxError(err)
 	}
+	var top map[string]toml.Primitive
+	f.meta, _ = toml.Decode(string(data), &top) // takes what the tree took
 	if tree, ok := v.(*map[string]any); ok {
 		*tree = f.tree
 	}
