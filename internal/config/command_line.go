@@ -32,7 +32,9 @@ func (inv Invocation) parseFlags() (*commandLine, error) {
 		line.defineConfd(set)
 	}
 	err := set.Parse(inv.Args)
-	if err == nil && inv.CalledConfd() && !line.subcommand && line.putSubcommand(set.Arg(0)) {
+	if backend := optionByKey("backend"); err == nil && inv.CalledConfd() && slices.Contains(backend.words, set.Arg(0)) {
+		line.subcommand = true
+		line.assigned = assign(line.assigned, backend, set.Arg(0), nil)
 		err = set.Parse(set.Args()[1:])
 	}
 	switch next := set.Arg(0); {

@@ -3,7 +3,6 @@ package config
 import (
 	"flag"
 	"fmt"
-	"slices"
 )
 
 // confdName is the name by which the program is confd for etcd and files: it
@@ -95,18 +94,6 @@ func (line *commandLine) defineConfd(set *flag.FlagSet) {
 			set.Func(name, "", warn)
 		}
 	}
-}
-
-// putSubcommand tells whether the argument is a subcommand of abtreece/confd
-// that names a backend of ours, and takes it.
-func (line *commandLine) putSubcommand(arg string) bool {
-	backend := optionByKey("backend")
-	if !slices.Contains(backend.words, arg) {
-		return false
-	}
-	line.assigned = assign(line.assigned, backend, arg, nil)
-	line.subcommand = true
-	return true
 }
 
 // precedenceWarnings names the flags that win over the file just read; in confd

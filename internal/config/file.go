@@ -78,9 +78,9 @@ func tableValues(table map[string]any, allowed func(*option) bool, locate func(k
 			ignored = append(ignored, locate(key, fmt.Errorf("key %q %s", key, noEffect[dashes(key)])))
 		case o == nil:
 			fail("unknown key %q%s", key, hintKey(key, allowed))
-		case !allowed(o) && o.where == commandLineOnly:
+		case o.where == commandLineOnly:
 			fail("key %q does not belong in a file: use -%s on the command line", key, o.name)
-		case !allowed(o) && o.where == notInFile:
+		case o.where == notInFile:
 			fail("key %q does not belong in a file: use -%s on the command line, or %s", key, o.name, o.variable())
 		case !allowed(o):
 			fail("key %q does not belong here: set it in the configuration file", key)
