@@ -190,8 +190,8 @@ func TestPageIsComplete(t *testing.T) {
 	}
 	names := functionNames()
 	names = append(names, "include", "and", "call", "html", "index", "js", "len", "not", "or", "print", "println", "slice", "urlquery")
-	for name := range leftOut {
-		names = append(names, name)
+	for list := range leftOut {
+		names = append(names, strings.Fields(list)...)
 	}
 	for _, name := range names {
 		if !mentioned(name) {

@@ -11,37 +11,10 @@ import (
 	"github.com/Masterminds/sprig/v3"
 )
 
-// sprigNames are the functions that come from sprig. A test compares this list
-// and those below with what sprig has, so that a function that a new version
-// brings is looked at before a template can call it.
-var sprigNames = strings.Fields(`
-	default empty coalesce all any ternary fail
-
-	trim trimAll trimall trimPrefix upper lower title untitle swapcase snakecase camelcase kebabcase
-	substr trunc abbrev abbrevboth initials nospace repeat indent nindent wrap wrapWith
-	hasPrefix hasSuffix quote squote cat plural splitList splitn toString toStrings
-	regexMatch regexFind regexFindAll regexReplaceAll regexReplaceAllLiteral regexSplit regexQuoteMeta
-	mustRegexMatch mustRegexFind mustRegexFindAll mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit
-
-	int int64 float64 toDecimal add1 add1f addf subf mulf divf max min biggest maxf minf ceil floor round until untilStep
-
-	list tuple first rest last initial append push prepend concat uniq without has compact chunk sortAlpha
-	mustFirst mustRest mustLast mustInitial mustAppend mustPush mustPrepend mustUniq mustWithout mustHas
-	mustCompact mustChunk mustSlice mustReverse
-	dict set unset hasKey pluck keys values pick omit dig deepCopy mustDeepCopy deepEqual
-	merge mergeOverwrite mustMerge mustMergeOverwrite
-
-	toJson toPrettyJson toRawJson fromJson mustToJson mustToPrettyJson mustToRawJson mustFromJson
-	b64enc b64dec b32enc b32dec sha1sum sha256sum sha512sum adler32sum
-	urlParse urlJoin semver semverCompare clean ext isAbs osBase osClean osDir osExt osIsAbs
-
-	typeOf typeIs typeIsLike kindOf kindIs
-`)
-
 // leftOut says for names that an author of templates may know from elsewhere
 // what to use instead, or why there is nothing: each render of the same keys
 // must give the same bytes, or every heartbeat would reload the proxy.
-var leftOut = byName(map[string]string{
+var leftOut = map[string]string{
 	"now ago": "it reads the clock; datetime does too, and a file that differs by datetime alone counts as unchanged",
 	`date dateInZone date_in_zone dateModify date_modify mustDateModify must_date_modify htmlDate htmlDateInZone
 	toDate mustToDate unixEpoch duration durationRound`: "datetime has the methods of Go's time.Time, as in (datetime.UTC.Format \"2006-01-02\")",
@@ -55,37 +28,29 @@ var leftOut = byName(map[string]string{
 
 	"master": "Patroni's master is called primary here",
 	"slaves": "Patroni's slaves are called replicas here",
-})
-
-// byName turns reasons by lists of names into reasons by name.
-func byName(lists map[string]string) map[string]string {
-	reasons := map[string]string{}
-	for names, reason := range lists {
-		for _, name := range strings.Fields(names) {
-			reasons[name] = reason
-		}
-	}
-	return reasons
 }
 
 // LeftOut tells what to use instead of a function that templates do not have
 // although its author may know it from elsewhere, or why there is none. It
 // returns false for every other name.
 func LeftOut(name string) (reason string, ok bool) {
-	reason, ok = leftOut[name]
-	return reason, ok
-}
-
-// pureSprig are the functions of sprigNames that need no Env, made once for
-// all templates.
-var pureSprig = sync.OnceValue(func() template.FuncMap {
-	all := sprig.GenericFuncMap()
-	chosen := make(template.FuncMap, len(sprigNames))
-	for _, name := range sprigNames {
-		if f, ok := all[name]; ok {
-			chosen[name] = f
+	for names, reason := range leftOut {
+		if slices.Contains(strings.Fields(names), name) {
+			return reason, true
 		}
 	}
+	return "", false
+}
+
+// pureSprig are the functions that come from sprig, made once for all
+// templates. A test lists them, so that a function that a new version brings
+// is looked at before a template can call it.
+var pureSprig = sync.OnceValue(func() template.FuncMap {
+	chosen := sprig.GenericFuncMap()
+	maps.DeleteFunc(chosen, func(name string, _ any) bool {
+		_, out := LeftOut(name)
+		return out || name == "slice" // text/template's knows text as well as lists.
+	})
 	maps.Copy(chosen, template.FuncMap{
 		// sprig's answer with the keys in the order in which Go happens to
 		// walk over the map, which is another one at each render.
