@@ -197,7 +197,7 @@ func BenchmarkDecode(b *testing.B) {
 	})
 	b.Run("find", func(b *testing.B) {
 		for range b.N {
-			store.clusters.keysChanged()
+			store.clusters.paths = nil
 			store.clusterPaths()
 		}
 	})

@@ -16,9 +16,8 @@ type clusterCache struct {
 	// prefix is what the decoded clusters have in front of their paths.
 	prefix string
 
-	// paths are those of all clusters, and found tells whether they are known.
+	// paths are those of all clusters, nil if they are not known.
 	paths []string
-	found bool
 
 	// problems are those of the clusters that were decoded since somebody asked.
 	problems []string
@@ -27,9 +26,6 @@ type clusterCache struct {
 // changed forgets what was decoded from key: the clusters at every path above
 // it, because the key of a Citus group belongs to the group and to its scope.
 func (c *clusterCache) changed(key string) {
-	if len(c.decoded) == 0 {
-		return
-	}
 	for i := range len(key) {
 		if key[i] == '/' {
 			delete(c.decoded, key[:i])
@@ -37,15 +33,10 @@ func (c *clusterCache) changed(key string) {
 	}
 }
 
-// keysChanged forgets where the clusters are.
-func (c *clusterCache) keysChanged() {
-	c.paths, c.found = nil, false
-}
-
 // clusterPaths returns the paths of all clusters, sorted.
 func (s *Store) clusterPaths() []string {
-	if c := &s.clusters; !c.found {
-		c.paths, c.found = patroni.Find(s.below("")), true
+	if s.clusters.paths == nil {
+		s.clusters.paths = patroni.Find(s.below(""))
 	}
 	return s.clusters.paths
 }
@@ -62,24 +53,16 @@ func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 	if cluster, ok := c.decoded[path]; ok {
 		return cluster
 	}
-	relative := func(yield func(string) bool) {
-		for key := range s.below(path) {
-			if !yield(key[len(path):]) {
-				return
-			}
-		}
+	var relative []string
+	keys := map[string]string{}
+	for key := range s.below(path) {
+		relative = append(relative, key[len(path):])
+		keys[key[len(path)+1:]], _ = s.Get(key)
 	}
-	if !slices.Contains(patroni.Find(relative), "") {
+	if !slices.Contains(patroni.Find(slices.Values(relative)), "") {
 		return nil
 	}
-	keys := map[string]string{}
-	for key := range relative {
-		keys[key[1:]], _ = s.Get(path + key)
-	}
 	cluster := patroni.Decode(strings.TrimSuffix(prefix, "/")+path, keys)
-	if c.decoded == nil {
-		c.decoded = map[string]*patroni.Cluster{}
-	}
 	c.decoded[path] = cluster
 	c.note(cluster)
 	return cluster

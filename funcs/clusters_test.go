@@ -64,7 +64,7 @@ func TestHeartbeatDecodesOneCluster(t *testing.T) {
 	}
 	for _, step := range steps {
 		step.event()
-		if found := s.clusters.found; found == step.finds {
+		if found := s.clusters.paths != nil; found == step.finds {
 			t.Errorf("%s: the paths of the clusters are looked for again: %v, want %v", step.name, !found, step.finds)
 		}
 		if diff := cmp.Diff(step.want, renewed()); diff != "" {
@@ -209,7 +209,7 @@ func TestTemplatesCannotChangeClusters(t *testing.T) {
 func BenchmarkFindOneCluster(b *testing.B) {
 	s := storeOf(map[string]string{"/leader": "a", "/members/a": fmt.Sprintf(primaryOf, 1, 1)})
 	for range b.N {
-		s.clusters.keysChanged()
+		s.clusters.paths = nil
 		if paths := s.clusterPaths(); len(paths) != 1 {
 			b.Fatal(paths)
 		}

@@ -32,9 +32,7 @@ func equalTwo(a, b any) (bool, error) {
 	}
 	v, w := reflect.ValueOf(a), reflect.ValueOf(b)
 	switch {
-	case !v.IsValid() || !w.IsValid():
-		return isNothing(v) && isNothing(w), nil
-	case v.Kind() != w.Kind():
+	case a != nil && b != nil && v.Kind() != w.Kind():
 		return false, incomparable(a, b)
 	case isNothing(v) || isNothing(w):
 		return isNothing(v) && isNothing(w), nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net/netip"
 	"os"
 	"path"
 	"reflect"
@@ -46,13 +47,13 @@ func (e *Env) confdFuncs() template.FuncMap {
 
 		"base64Encode": func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) },
 		"base64Decode": base64Decode,
-		"json":         jsonObject,
-		"jsonArray":    jsonArray,
+		"json":         jsonOf[map[string]any]("a JSON object"),
+		"jsonArray":    jsonOf[[]any]("a JSON array"),
 		"map":          mapOf,
 
 		"reverse":        reverse,
-		"sortByLength":   sortByLength,
-		"sortKVByLength": sortKVByLength,
+		"sortByLength":   sortBy(func(text string) string { return text }),
+		"sortKVByLength": sortBy(func(pair memkv.KVPair) string { return pair.Key }),
 
 		"add": func(a, b any, more ...any) (int, error) {
 			return arithmetic((*big.Int).Add, append([]any{a, b}, more...)...)
@@ -76,8 +77,8 @@ func (e *Env) confdFuncs() template.FuncMap {
 
 		// Of the fork abtreece/confd.
 		"hostname":        os.Hostname,
-		"lookupIfaceIPV4": lookupIfaceIPV4,
-		"lookupIfaceIPV6": lookupIfaceIPV6,
+		"lookupIfaceIPV4": func(name string) (string, error) { return lookupIface(name, "IPv4", netip.Addr.Is4) },
+		"lookupIfaceIPV6": func(name string) (string, error) { return lookupIface(name, "IPv6", netip.Addr.Is6) },
 	}
 }
 
@@ -207,38 +208,26 @@ func base64Decode(text string) (string, error) {
 	return string(decoded), err
 }
 
-// jsonObject decodes a JSON object. As in confd, null is an empty one.
-func jsonObject(text string) (map[string]any, error) {
-	value, err := decodeJSON(text)
-	if err != nil {
-		return nil, err
+// jsonOf makes json and jsonArray, which decode a JSON value of one kind. As in
+// confd, null is an empty one.
+func jsonOf[T map[string]any | []any](want string) func(text string) (T, error) {
+	return func(text string) (T, error) {
+		decoded, err := decodeJSON(text)
+		if err != nil {
+			return nil, err
+		}
+		switch value := decoded.(type) {
+		case T:
+			return value, nil
+		case nil:
+			return nil, nil
+		case []any:
+			return nil, errors.New("the text is a JSON array, not an object; use jsonArray")
+		case map[string]any:
+			return nil, errors.New("the text is a JSON object, not an array; use json")
+		}
+		return nil, fmt.Errorf("want %s, not %s", want, describe(decoded))
 	}
-	switch value := value.(type) {
-	case map[string]any:
-		return value, nil
-	case nil:
-		return nil, nil
-	case []any:
-		return nil, errors.New("the text is a JSON array, not an object; use jsonArray")
-	}
-	return nil, fmt.Errorf("want a JSON object, not %s", describe(value))
-}
-
-// jsonArray decodes a JSON array. As in confd, null is an empty one.
-func jsonArray(text string) ([]any, error) {
-	value, err := decodeJSON(text)
-	if err != nil {
-		return nil, err
-	}
-	switch value := value.(type) {
-	case []any:
-		return value, nil
-	case nil:
-		return nil, nil
-	case map[string]any:
-		return nil, errors.New("the text is a JSON object, not an array; use json")
-	}
-	return nil, fmt.Errorf("want a JSON array, not %s", describe(value))
 }
 
 func mapOf(pairs ...any) (map[string]any, error) {
@@ -264,25 +253,19 @@ func reverse(list any) any {
 	if v.Kind() != reflect.Slice {
 		return list
 	}
-	n := v.Len()
-	reversed := reflect.MakeSlice(v.Type(), n, n)
-	for i := range n {
-		reversed.Index(i).Set(v.Index(n - 1 - i))
+	reversed := reflect.MakeSlice(v.Type(), 0, v.Len())
+	for i := range v.Len() {
+		reversed = reflect.Append(reversed, v.Index(v.Len()-1-i))
 	}
 	return reversed.Interface()
 }
 
-// sortByLength returns texts, the shortest first. Those of equal length keep
-// their order.
-func sortByLength(list []string) []string {
-	sorted := slices.Clone(list)
-	slices.SortStableFunc(sorted, func(a, b string) int { return len(a) - len(b) })
-	return sorted
-}
-
-// sortKVByLength is sortByLength for pairs, by their keys.
-func sortKVByLength(list []memkv.KVPair) []memkv.KVPair {
-	sorted := slices.Clone(list)
-	slices.SortStableFunc(sorted, func(a, b memkv.KVPair) int { return len(a.Key) - len(b.Key) })
-	return sorted
+// sortBy makes a function that sorts a list by the length of a text in its
+// items, the shortest first. Those of equal length keep their order.
+func sortBy[T any](text func(T) string) func([]T) []T {
+	return func(list []T) []T {
+		sorted := slices.Clone(list)
+		slices.SortStableFunc(sorted, func(a, b T) int { return len(text(a)) - len(text(b)) })
+		return sorted
+	}
 }

@@ -90,9 +90,6 @@ func lookupIface(name, family string, isOfFamily func(netip.Addr) bool) (string,
 	return "", fmt.Errorf("look up interface %q: it has no %s address", name, family)
 }
 
-func lookupIfaceIPV4(name string) (string, error) { return lookupIface(name, "IPv4", netip.Addr.Is4) }
-func lookupIfaceIPV6(name string) (string, error) { return lookupIface(name, "IPv6", netip.Addr.Is6) }
-
 func srvText(r *net.SRV) string {
 	return fmt.Sprintf("%s%d%d%d", r.Target, r.Port, r.Priority, r.Weight)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/kelseyhightower/memkv"
+
+	"pc4patroni/funcs/patroni"
 )
 
 // A Store holds the keys of one resource, relative to its prefix and with a
@@ -32,7 +34,7 @@ type Store struct {
 
 // NewStore returns an empty store.
 func NewStore() *Store {
-	return &Store{kv: memkv.New()}
+	return &Store{kv: memkv.New(), clusters: clusterCache{decoded: map[string]*patroni.Cluster{}}}
 }
 
 // Len returns the number of keys.
@@ -50,7 +52,7 @@ func (s *Store) Set(key, value string) {
 	if s.put(key, value) {
 		at, _ := slices.BinarySearch(s.keys, key)
 		s.keys = slices.Insert(s.keys, at, key)
-		s.clusters.keysChanged()
+		s.clusters.paths = nil
 	}
 }
 
@@ -62,7 +64,7 @@ func (s *Store) Del(key string) {
 	}
 	s.keys = slices.Delete(s.keys, at, at+1)
 	s.kv.Del(key)
-	s.clusters.keysChanged()
+	s.clusters.paths = nil
 	s.clusters.changed(key)
 }
 
@@ -90,7 +92,7 @@ func (s *Store) Replace(values iter.Seq2[string, string]) {
 		return true
 	})
 	slices.Sort(s.keys)
-	s.clusters.keysChanged()
+	s.clusters.paths = nil
 }
 
 // put stores a value and tells whether its key is new to the index.
