@@ -108,8 +108,8 @@ func (r *resourceState) removeLeftovers() {
 }
 
 // keepStaged stages what would be installed, for somebody to look at.
-func (r *resourceState) keepStaged(have install.State, want install.Want) error {
-	staged, err := install.Stage(r.target, have, want)
+func (r *resourceState) keepStaged(want install.Want) error {
+	staged, err := install.Stage(r.target, want)
 	if err != nil {
 		return err
 	}

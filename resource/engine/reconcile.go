@@ -112,7 +112,7 @@ func (r *resourceState) apply(stop, kill context.Context, j job, failedHash [sha
 		if differs || r.state().ReloadPending {
 			change, err = r.describe(have, want)
 			if err == nil && opts.KeepStageFile {
-				err = r.keepStaged(have, want)
+				err = r.keepStaged(want)
 			}
 		}
 		return false, change, cmp.Or(err, r.preflight(want))
@@ -157,7 +157,7 @@ func (r *resourceState) install(stop, kill context.Context, j job, have install.
 			return err
 		}
 	}
-	staged, err := install.Stage(r.target, have, want)
+	staged, err := install.Stage(r.target, want)
 	if err != nil {
 		return err
 	}

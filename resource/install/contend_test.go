@@ -80,7 +80,7 @@ func TestRemoveLeftovers(t *testing.T) {
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600))
 	}
-	staged, err := Stage(target, State{}, wanting("new\n"))
+	staged, err := Stage(target, wanting("new\n"))
 	must(t, err)
 	if removed, err := RemoveLeftovers(target); removed != 3 || err != nil {
 		t.Errorf("removed %d, %v, want 3", removed, err)

@@ -67,18 +67,15 @@ func (d *directory) keepCopies(name string, backup bool) (original string, err e
 
 // copy makes a whole and synced file called name.
 func (d *directory) copy(name string, want Want) error {
-	file, _, err := d.stage(name, nil, State{}, want) // the wrong owner of a copy is not worth a warning
+	s, err := d.stage(name, nil, State{}, want) // the wrong owner of a copy is not worth a warning
 	if err != nil {
 		return err
 	}
-	err = errors.Join(do("sync", file.Name(), file.Sync), file.Close())
-	if err != nil {
-		err = explain(err, "sync", d.join(name))
-	} else {
-		err = d.rename(stagedName(name), name)
+	if err = s.Sync(); err == nil {
+		err = s.replace(false)
 	}
 	if err != nil {
-		_ = d.remove(stagedName(name)) // or else the next attempt does
+		s.remove()
 	}
 	return err
 }

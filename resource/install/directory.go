@@ -29,9 +29,6 @@ type directory struct {
 // missing in Linux 4.18, which RHEL 8 has, and os.Root needs the right to read
 // each directory on the way, which O_PATH does not.
 func openDirectory(path string, create bool) (*directory, error) {
-	if !filepath.IsAbs(path) {
-		return nil, fmt.Errorf("%s is not an absolute path", path)
-	}
 	fd, err := openat(unix.AT_FDCWD, "/", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, explain(err, "open", "/")
@@ -95,19 +92,13 @@ func inDirectory(target string, f func(d *directory, name string) error) error {
 // unlessMissing returns err, but nil if the directory of a target is missing:
 // then so is everything that could be in it.
 func unlessMissing(err error) error {
-	if _, ok := errors.AsType[*missingDirectoryError](err); ok {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-// close may be called more than once.
-func (d *directory) close() {
-	if d.fd >= 0 {
-		_ = unix.Close(d.fd) // nothing was written through it
-	}
-	d.fd = -1
-}
+func (d *directory) close() { _ = unix.Close(d.fd) } // nothing was written through it
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 
@@ -171,16 +162,6 @@ func (d *directory) remove(name string) error {
 		return nil
 	}
 	return explain(err, "remove", d.join(name))
-}
-
-// list returns the names in d.
-func (d *directory) list() ([]string, error) {
-	dir, err := d.openFile(".", unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, explain(err, "read", d.path)
-	}
-	defer dir.Close()
-	return dir.Readdirnames(-1)
 }
 
 // sync makes the names in d survive a power cut.

@@ -6,7 +6,7 @@
 //	target, err := install.Resolve(dest, "")      // once, and again before each use
 //	have, err := install.Stat(target)             // cheap: equal states, equal file
 //	differs, err := install.Compare(target, have, want)
-//	staged, err := install.Stage(target, have, want)
+//	staged, err := install.Stage(target, want)
 //	// check staged.Path() with a program, while staged.Sync() runs
 //	result, err := staged.Install(install.Options{Reload: true})
 //	// tell the reader of the file, then:

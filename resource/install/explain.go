@@ -32,21 +32,11 @@ func explain(err error, op, path string) error {
 	case errors.Is(err, fs.ErrPermission):
 		hint = deniedHint(op, path, dir)
 	}
-	if hint == "" {
-		return &fs.PathError{Op: op, Path: path, Err: err}
+	if hint != "" {
+		err = fmt.Errorf("%w: %s", err, hint)
 	}
-	return &fs.PathError{Op: op, Path: path, Err: &hintedError{err, hint}}
+	return &fs.PathError{Op: op, Path: path, Err: err}
 }
-
-// hintedError is an error with advice on what to do about it.
-type hintedError struct {
-	err  error
-	hint string
-}
-
-func (e *hintedError) Error() string { return e.err.Error() + ": " + e.hint }
-
-func (e *hintedError) Unwrap() error { return e.err }
 
 func deniedHint(op, path, dir string) string {
 	me := userName(os.Geteuid())

@@ -28,11 +28,7 @@ func put(t *testing.T, target, data string, opts Options) Result {
 }
 
 func tryPut(target string, want Want, opts Options) (Result, error) {
-	have, err := Stat(target)
-	if err != nil {
-		return Result{}, err
-	}
-	staged, err := Stage(target, have, want)
+	staged, err := Stage(target, want)
 	if err != nil {
 		return Result{}, err
 	}

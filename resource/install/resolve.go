@@ -54,7 +54,7 @@ func Resolve(dest, root string) (string, error) {
 			at = path // it will be created, or reported, later
 			continue
 		case err != nil:
-			return "", explain(errors.Unwrap(err), "resolve", path)
+			return "", explain(err, "resolve", path)
 		case info.Mode()&fs.ModeSymlink == 0:
 			at = path
 			continue
@@ -67,7 +67,7 @@ func Resolve(dest, root string) (string, error) {
 		}
 		link, err := os.Readlink(path)
 		if err != nil {
-			return "", explain(errors.Unwrap(err), "resolve", path)
+			return "", explain(err, "resolve", path)
 		}
 		if filepath.IsAbs(link) {
 			at = base

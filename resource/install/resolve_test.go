@@ -109,7 +109,7 @@ func TestPlantedLink(t *testing.T) {
 	must(t, os.Mkdir(victim, 0o755))
 	must(t, os.Remove(filepath.Join(theirs, "sub")))
 	must(t, os.Symlink(victim, filepath.Join(theirs, "sub")))
-	if _, err := Stage(target, State{}, wanting("x")); err == nil {
+	if _, err := Stage(target, wanting("x")); err == nil {
 		t.Error("staged through a link")
 	}
 	if err := SetPending(target); err == nil {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -36,57 +37,55 @@ type Staged struct {
 	synced   bool
 }
 
-// Stage writes want beside target, with its owner and mode. have is the state
-// of target, whose owner, mode and extended attributes are kept where want does
-// not say otherwise. The data need not be on disk yet: see Sync.
-func Stage(target string, have State, want Want) (_ *Staged, err error) {
+// Stage writes want beside target, with its owner and mode. Where want does not
+// say otherwise, those of the present target are kept, and its extended
+// attributes always. The data need not be on disk yet: see Sync.
+func Stage(target string, want Want) (_ *Staged, err error) {
 	d, err := openDirectory(filepath.Dir(target), false)
 	if err != nil {
 		return nil, err
 	}
-	s := &Staged{dir: d, name: filepath.Base(target), want: want}
 	defer func() {
 		if err != nil {
 			d.close()
 		}
 	}()
-	var old *os.File
-	if have.Exists {
-		if old, _, err = d.open(s.name, unix.O_RDONLY); err != nil {
-			return nil, err
-		}
-		defer old.Close()
+	name := filepath.Base(target)
+	old, have, err := d.open(name, unix.O_RDONLY)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	s.file, s.warnings, err = d.stage(s.name, old, have, want)
-	return s, err
+	defer old.Close()
+	return d.stage(name, old, have, want)
 }
 
 // stage writes the next content of name. Where want does not say otherwise, it
 // keeps the owner and mode of the file whose state is have, and the extended
 // attributes of old unless that is nil. A leftover is removed, never opened: it
 // may be anything.
-func (d *directory) stage(name string, old *os.File, have State, want Want) (file *os.File, warnings []string, err error) {
+func (d *directory) stage(name string, old *os.File, have State, want Want) (_ *Staged, err error) {
 	if err := d.remove(stagedName(name)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if file, err = d.create(stagedName(name)); err != nil {
-		return nil, nil, explain(err, "stage", d.join(name))
+	file, err := d.create(stagedName(name))
+	if err != nil {
+		return nil, explain(err, "stage", d.join(name))
 	}
+	s := &Staged{dir: d, name: name, file: file, want: want}
 	defer func() {
 		if err != nil {
-			_ = file.Close()
-			_ = d.remove(stagedName(name)) // or else the next attempt does
+			s.remove()
 		}
 	}()
 	markOurs(file)
 	if err := write(file, want.Data); err != nil {
-		return nil, nil, explain(err, "stage", d.join(name))
+		return nil, explain(err, "stage", d.join(name))
 	}
 	if err := d.setTime(stagedName(name), want.ModTime); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	warnings, err = setMetadata(file, d.join(name), old, have, want)
-	return file, warnings, err
+	s.warnings, err = setMetadata(file, d.join(name), old, have, want)
+	return s, err
 }
 
 // write makes data the first bytes of file.
@@ -109,19 +108,21 @@ func (s *Staged) Sync() error {
 	return explain(err, "sync", s.dir.join(s.name))
 }
 
-// Discard removes the staged file. After Install or Leave it does nothing.
+// Discard removes the staged file.
 func (s *Staged) Discard() {
-	if s.dir.fd < 0 {
-		return
-	}
+	s.remove()
+	s.dir.close()
+}
+
+func (s *Staged) remove() {
+	_ = s.file.Close()                   // replace has closed it already, and checked the error
 	_ = s.dir.remove(stagedName(s.name)) // or else the next Stage does
-	s.Leave()
 }
 
 // Leave leaves the staged file where it is, for somebody to look at. The next
 // start removes it.
 func (s *Staged) Leave() {
-	_ = s.file.Close() // Install has closed it already, and checked the error
+	_ = s.file.Close() // nobody relies on what it holds
 	s.dir.close()
 }
 
@@ -135,7 +136,12 @@ func (s *Staged) Leave() {
 // may be removed: its Install then fails and changes nothing.
 func RemoveLeftovers(target string) (removed int, err error) {
 	err = inDirectory(target, func(d *directory, _ string) error {
-		names, err := d.list()
+		dir, err := d.openFile(".", unix.O_RDONLY|unix.O_DIRECTORY)
+		if err != nil {
+			return explain(err, "read", d.path)
+		}
+		defer dir.Close()
+		names, err := dir.Readdirnames(-1)
 		for _, name := range names {
 			of, isStaged := strings.CutPrefix(name, stagedPrefix)
 			id, _, _ := strings.Cut(of, "-")
