@@ -24,7 +24,7 @@ func (p *program) check(ctx context.Context) error {
 		DestDir:     p.settings.DestDir,
 		FromConfd:   p.CalledConfd(),
 		Open:        p.open,
-		Getenv:      p.forTemplates,
+		Getenv:      p.forOthers().Getenv,
 	})
 	print := check.Print
 	if p.settings.Output == "json" {

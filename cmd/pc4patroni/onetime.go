@@ -31,6 +31,7 @@ func (p *program) load(s *config.Settings, named *config.Backends) (*resource.Se
 
 // engineOptions translates the settings for package engine.
 func (p *program) engineOptions(s *config.Settings) engine.Options {
+	environment := p.forOthers()
 	return engine.Options{
 		Interval:      s.Interval,
 		Watch:         s.Watch,
@@ -38,8 +39,8 @@ func (p *program) engineOptions(s *config.Settings) engine.Options {
 		SyncOnly:      s.SyncOnly,
 		KeepStageFile: s.KeepStageFile,
 		DestDir:       s.DestDir,
-		Getenv:        p.forTemplates,
-		Environ:       p.forCommands(),
+		Getenv:        environment.Getenv,
+		Environ:       environment.Environ,
 		Open:          p.open,
 		Logger:        p.log,
 	}
@@ -50,20 +51,12 @@ func (p *program) engineOptions(s *config.Settings) engine.Options {
 // process can keep.
 var privateVariables = []string{"PC4PATRONI_PASSWORD", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
 
-// forTemplates is the environment as templates see it.
-func (p *program) forTemplates(name string) string {
-	if slices.Contains(privateVariables, name) {
-		return ""
-	}
-	return p.Getenv(name)
-}
-
-// forCommands is the environment of commands.
-func (p *program) forCommands() []string {
-	return slices.DeleteFunc(slices.Clone(p.Environ), func(entry string) bool {
+// forOthers holds the environment as templates and commands see it.
+func (p *program) forOthers() config.Invocation {
+	return config.Invocation{Environ: slices.DeleteFunc(slices.Clone(p.Environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(privateVariables, name)
-	})
+	})}
 }
 
 // oneTime applies every resource once. With Noop it prints what would change.

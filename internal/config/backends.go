@@ -30,12 +30,8 @@ func NewBackends(global *Settings) *Backends {
 // in use keep their names: equal settings keep their connection, and a name
 // never stands for two backends at once.
 func (s *Backends) Renew(global *Settings, inUse func(name string) bool) *Backends {
-	next := NewBackends(global)
-	for name, b := range s.byName {
-		if inUse(name) {
-			next.byName[name] = b
-		}
-	}
+	next := &Backends{global: global, byName: maps.Clone(s.byName)}
+	maps.DeleteFunc(next.byName, func(name string, _ Backend) bool { return !inUse(name) })
 	return next
 }
 
@@ -62,14 +58,13 @@ func (s *Backends) Name(table map[string]any, locate func(key string, err error)
 			return name, nil
 		}
 	}
-	address := b.address()
-	name := address
+	name := b.address()
 	for n := 2; ; n++ {
 		if _, taken := s.byName[name]; !taken {
 			s.byName[name] = b
 			return name, nil
 		}
-		name = fmt.Sprintf("%s (%d)", address, n)
+		name = fmt.Sprintf("%s (%d)", b.address(), n)
 	}
 }
 

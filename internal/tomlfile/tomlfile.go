@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -120,7 +121,7 @@ func (f *File) syntaxError(err error) error {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	message := parse.Message
-	if strings.HasPrefix(message, "expected value but found") || isSecret(parse.LastKey) {
+	if strings.HasPrefix(message, "expected value but found") || secretKey.MatchString(parse.LastKey) {
 		message = "this is not a TOML value (text needs quotes)"
 		if parse.LastKey != "" {
 			message = fmt.Sprintf("the value of %q is not TOML (text needs quotes)", parse.LastKey)
@@ -129,9 +130,5 @@ func (f *File) syntaxError(err error) error {
 	return fmt.Errorf("%s: line %d: %s", f.path, parse.Position.Line, message)
 }
 
-// isSecret tells whether the value of a key must not be shown, judged by the
-// key's name.
-func isSecret(key string) bool {
-	key = strings.ToLower(key)
-	return strings.Contains(key, "pass") || strings.Contains(key, "secret") || strings.Contains(key, "token")
-}
+// secretKey matches the names of keys whose values must not be shown.
+var secretKey = regexp.MustCompile(`(?i)pass|secret|token`)
