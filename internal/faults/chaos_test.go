@@ -306,7 +306,7 @@ func (c *chaos) happen(ctx context.Context) {
 		{"program frozen", func() { c.host.Run.Signal(c.t, syscall.SIGSTOP) }, func() { c.host.Run.Signal(c.t, syscall.SIGCONT) }},
 		{"program stopped", func() { c.host.Run.Signal(c.t, syscall.SIGTERM); c.host.Ended(0) }, c.launch},
 		{"program sent SIGHUP", func() { c.host.Run.Signal(c.t, syscall.SIGHUP) }, nothing},
-		{"file edited", func() { _ = os.WriteFile(c.host.Dest("a2"), []byte("0\n"+strings.Repeat("0\n", 300)+"end 0\n"), 0o644) }, nothing},
+		{"file edited", c.edit, nothing},
 		{"file removed", func() { os.Remove(c.host.Dest("b")) }, nothing},
 	}
 	if c.clock != nil {
@@ -344,6 +344,15 @@ func (c *chaos) readOnly(flag uintptr) {
 	proctest.Eventually(c.t, proctest.LongEnough, "the file system is remounted", func() error {
 		return syscall.Mount("tmpfs", c.host.Out, "tmpfs", syscall.MS_REMOUNT|flag, "")
 	})
+}
+
+// edit changes a file by hand, as an editor does: a reader finds the old one or the new one.
+func (c *chaos) edit() {
+	edited := filepath.Join(c.host.Out, "edited")
+	if err := os.WriteFile(edited, []byte("0\n"+strings.Repeat("0\n", 300)+"end 0\n"), 0o644); err == nil {
+		_ = os.Rename(edited, c.host.Dest("a2"))
+	}
+	os.Remove(edited)
 }
 
 func (c *chaos) compact() {
