@@ -6,12 +6,12 @@ package patroni
 // that is demoted, being cloned or promoted by hand shows as Replica (Patroni:
 // utils.py cluster_as_json, ctl.py output_members).
 func (m *Member) DisplayRole() string {
-	switch c := m.cluster; {
-	case m.IsLeader && c != nil && c.StandbyCluster:
+	switch {
+	case m.IsLeader && m.cluster.StandbyCluster:
 		return "Standby Leader"
 	case m.IsLeader:
 		return "Leader"
-	case m.InSync && c != nil && c.SyncMode == SyncQuorum:
+	case m.InSync && m.cluster.SyncMode == SyncQuorum:
 		return "Quorum Standby"
 	case m.InSync:
 		return "Sync Standby"
@@ -35,12 +35,11 @@ func (m *Member) DisplayState() string {
 // nostream, which takes its WAL from the archive (Patroni: ctl.py
 // topology_sort, tags.py Tags.nostream).
 func (m *Member) Upstream() *Member {
-	c := m.cluster
-	if c == nil || m.IsLeader || m.NoStream {
+	if m.IsLeader || m.NoStream {
 		return nil
 	}
-	if parent := c.Member(m.upstream); parent != nil && parent != m && parent.Usable() {
+	if parent := m.cluster.Member(m.upstream); parent != nil && parent != m && parent.Usable() {
 		return parent
 	}
-	return c.Leader
+	return m.cluster.Leader
 }
