@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"testing"
 	"text/template"
 	"time"
@@ -77,7 +78,7 @@ func execute(tb testing.TB, parsed *template.Template) time.Duration {
 // times-faster compares it with.
 func BenchmarkNestedLoops(b *testing.B) {
 	env := &Env{Store: NewStore(), Prefix: "/service"}
-	env.Store.Replace(namespace())
+	env.Store.Replace(maps.Collect(namespace()))
 	functions := Map(env)
 	ours := parse(b, functions, nested)
 
@@ -104,7 +105,7 @@ func BenchmarkNestedLoops(b *testing.B) {
 // after a heartbeat in one of them.
 func BenchmarkClustersLoop(b *testing.B) {
 	env := &Env{Store: NewStore(), Prefix: "/service"}
-	env.Store.Replace(namespace())
+	env.Store.Replace(maps.Collect(namespace()))
 	parsed := parse(b, Map(env), `{{range clusters}}{{.Scope}} {{primary .}} {{range readers .}}{{.Addr}} {{end}}
 {{end}}`)
 	execute(b, parsed)
@@ -140,7 +141,7 @@ func TestNestedLoopsAreFast(t *testing.T) {
 
 func BenchmarkSet(b *testing.B) {
 	store := NewStore()
-	store.Replace(namespace())
+	store.Replace(maps.Collect(namespace()))
 	store.Clusters("/service")
 	values := [2]string{benchMember(500, 1, 1), benchMember(500, 1, 2)}
 	b.Run("heartbeat", func(b *testing.B) {
@@ -159,16 +160,16 @@ func BenchmarkSet(b *testing.B) {
 }
 
 func BenchmarkReplace(b *testing.B) {
+	values := maps.Collect(namespace())
 	b.Run("empty", func(b *testing.B) {
 		for range b.N {
-			NewStore().Replace(namespace())
+			NewStore().Replace(values)
 		}
 	})
 	b.Run("same", func(b *testing.B) {
 		store := NewStore()
-		store.Replace(namespace())
 		for range b.N {
-			store.Replace(namespace())
+			store.Replace(values)
 		}
 	})
 	b.Run("yardstick", func(b *testing.B) {
@@ -185,7 +186,7 @@ func BenchmarkReplace(b *testing.B) {
 // has changed; find is what a new key costs beside it.
 func BenchmarkDecode(b *testing.B) {
 	store := NewStore()
-	store.Replace(namespace())
+	store.Replace(maps.Collect(namespace()))
 	store.Clusters("/service")
 	values := [2]string{benchMember(500, 1, 1), benchMember(500, 1, 2)}
 	b.Run("heartbeat", func(b *testing.B) {

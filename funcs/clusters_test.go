@@ -20,7 +20,7 @@ const (
 // event, by identity.
 func TestHeartbeatDecodesOneCluster(t *testing.T) {
 	s := NewStore()
-	s.Replace(namespace())
+	s.Replace(maps.Collect(namespace()))
 	before := s.Clusters("/service")
 	if len(before) != benchClusters {
 		t.Fatalf("%d clusters, want %d", len(before), benchClusters)
@@ -49,16 +49,16 @@ func TestHeartbeatDecodesOneCluster(t *testing.T) {
 		{"no leader", func() { s.Del("/c0007/leader") }, []string{"c0007"}, true},
 		{"a key that is not there", func() { s.Del("/c0007/leader") }, nil, false},
 		{"a new key", func() { s.Set("/c0008/failover", "{}") }, []string{"c0008"}, true},
-		{"a full read that finds nothing new", func() { s.Replace(maps.All(contents(s))) }, nil, false},
+		{"a full read that finds nothing new", func() { s.Replace(contents(s)) }, nil, false},
 		{"a full read that finds one change", func() {
 			values := contents(s)
 			values["/c0009/leader"] = "db3"
-			s.Replace(maps.All(values))
+			s.Replace(values)
 		}, []string{"c0009"}, false},
 		{"a full read that finds a new cluster", func() {
 			values := contents(s)
 			values["/new/leader"] = "db3"
-			s.Replace(maps.All(values))
+			s.Replace(values)
 		}, []string{"new"}, true},
 		{"a key outside of all clusters", func() { s.Set("/other", "1") }, nil, true},
 	}
@@ -105,7 +105,7 @@ func FuzzClusterCache(f *testing.F) {
 				s.Del(key)
 			case 4:
 				model = keepHalf(model, []string{key}, "b")
-				s.Replace(maps.All(model))
+				s.Replace(model)
 			default:
 				_, _ = (&Env{Store: s, Prefix: "/p"}).cluster("/a")
 				s.Clusters("/p")
@@ -114,7 +114,7 @@ func FuzzClusterCache(f *testing.F) {
 				continue
 			}
 			fresh := NewStore()
-			fresh.Replace(maps.All(model))
+			fresh.Replace(model)
 			if diff := cmp.Diff(asJSON(t, fresh.Clusters("/p")), asJSON(t, s.Clusters("/p"))); diff != "" {
 				t.Fatalf("after event %d:\n%s", n, diff)
 			}

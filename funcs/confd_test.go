@@ -1,7 +1,6 @@
 package funcs
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +10,7 @@ import (
 
 func storeOf(keys map[string]string) *Store {
 	s := NewStore()
-	s.Replace(maps.All(keys))
+	s.Replace(keys)
 	return s
 }
 

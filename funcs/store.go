@@ -68,31 +68,30 @@ func (s *Store) Del(key string) {
 	s.clusters.changed(key)
 }
 
-// Replace makes the store hold values and nothing else. Of several pairs with
-// one key the last one counts. What was decoded from keys that stay as they
-// are is kept, so that a full read which finds nothing new costs little.
-func (s *Store) Replace(values iter.Seq2[string, string]) {
-	given := make(map[string]bool, len(s.keys))
-	before := len(s.keys)
-	for key, value := range values {
-		given[key] = true
-		if s.put(key, value) {
-			s.keys = append(s.keys, key)
-		}
-	}
-	if len(s.keys) == before && len(given) == before {
-		return
-	}
+// Replace makes the store hold values and nothing else. What was decoded from
+// keys that stay as they are is kept, so that a full read which finds nothing
+// new costs little.
+func (s *Store) Replace(values map[string]string) {
+	changed := false
 	s.keys = slices.DeleteFunc(s.keys, func(key string) bool {
-		if given[key] {
+		if _, stays := values[key]; stays {
 			return false
 		}
 		s.kv.Del(key)
 		s.clusters.changed(key)
+		changed = true
 		return true
 	})
-	slices.Sort(s.keys)
-	s.clusters.paths = nil
+	for key, value := range values {
+		if s.put(key, value) {
+			s.keys = append(s.keys, key)
+			changed = true
+		}
+	}
+	if changed {
+		slices.Sort(s.keys)
+		s.clusters.paths = nil
+	}
 }
 
 // put stores a value and tells whether its key is new to the index.

@@ -109,7 +109,7 @@ func FuzzStore(f *testing.F) {
 			case '=':
 				// Keep every other key, and add those that the line lists.
 				model = keepHalf(model, strings.Split(key, ","), value)
-				s.Replace(maps.All(model))
+				s.Replace(model)
 			case '?':
 				alike(t, s, model, key)
 			}
@@ -175,7 +175,7 @@ func TestStoreLikeMemkv(t *testing.T) {
 		}
 		if random.IntN(4) == 0 {
 			model = keepHalf(model, []string{word(pieces, 6), word(pieces, 6)}, "new")
-			s.Replace(maps.All(model))
+			s.Replace(model)
 		}
 		holds(t, s, model)
 		for range 60 {
@@ -189,9 +189,9 @@ func TestStoreLikeMemkv(t *testing.T) {
 // difference shows here with its reason and not only in the fuzzer.
 func TestStoreQuirks(t *testing.T) {
 	s := NewStore()
-	s.Replace(maps.All(map[string]string{
+	s.Replace(map[string]string{
 		"/leader": "db1", "/members/db1": "1", "/members/db2": "2", "/0/leader": "c1", "/0/members/c1": "3",
-	}))
+	})
 	tests := []struct {
 		name string
 		got  []string
@@ -212,16 +212,6 @@ func TestStoreQuirks(t *testing.T) {
 			t.Errorf("%s:\n%s", tt.name, diff)
 		}
 	}
-}
-
-func TestReplaceTakesTheLastOfEqualKeys(t *testing.T) {
-	s := NewStore()
-	s.Replace(func(yield func(string, string) bool) {
-		_ = yield("/a", "1") && yield("/b", "1") && yield("/a", "2") && yield("b", "1") && yield("b", "2")
-	})
-	holds(t, s, map[string]string{"/a": "2", "/b": "1", "b": "2"})
-	s.Replace(func(func(string, string) bool) {})
-	holds(t, s, map[string]string{})
 }
 
 // TestKeysStayBelowTheirPath lets somebody who may write below /a, and has

@@ -180,7 +180,7 @@ func Clusters(keys map[string]map[string]string) []Cluster {
 	var all []Cluster
 	for _, backend := range slices.Sorted(maps.Keys(keys)) {
 		store := funcs.NewStore()
-		store.Replace(maps.All(keys[backend]))
+		store.Replace(keys[backend])
 		for _, c := range store.Clusters("/") {
 			all = append(all, Cluster{Backend: backend, Cluster: c})
 		}

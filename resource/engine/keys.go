@@ -124,7 +124,7 @@ func (k *keys) take() (known bool, denied error) {
 		return false, nil
 	}
 	if len(k.changes) > k.store.Len() {
-		k.store.Replace(maps.All(k.current())) // faster than one by one
+		k.store.Replace(k.current()) // faster than one by one
 	} else {
 		for key, c := range k.changes {
 			if c.Deleted {
