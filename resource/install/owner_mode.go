@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newFileMode is the mode of a new file if none is given.
-const newFileMode = 0o644
-
 // setMetadata gives file the owner, group, extended attributes and mode that
 // want names, or else those of the old file, whose state is have; old is that
 // file, or nil if its attributes are not to be copied. The group comes before
@@ -58,7 +55,7 @@ func setMetadata(file *os.File, target string, old *os.File, have State, want Wa
 // metadata returns the owner, group and mode of a file that replaces one whose
 // state is have. Keep stands for those of the running user.
 func (w Want) metadata(have State) (uid, gid, mode int) {
-	uid, gid, mode = Keep, Keep, newFileMode
+	uid, gid, mode = Keep, Keep, 0o644
 	if have.Exists {
 		uid, gid, mode = have.UID, have.GID, have.Mode
 	}

@@ -14,13 +14,17 @@ import (
 // oursAttribute is the extended attribute of files that this package wrote.
 const oursAttribute = "user.pc4patroni"
 
+// maxAttribute is the number of bytes to which Linux limits the value of an
+// extended attribute, and the list of their names.
+const maxAttribute = 64 << 10
+
 // markOurs marks file as written by this package, where the file system can:
 // see keepCopies. It comes before a change of owner or mode, after which it may
 // not be permitted.
 func markOurs(file *os.File) { _ = unix.Fsetxattr(int(file.Fd()), oursAttribute, []byte("1"), 0) }
 
 func isOurs(file *os.File) bool {
-	_, err := attribute(file, oursAttribute)
+	_, err := unix.Fgetxattr(int(file.Fd()), oursAttribute, nil)
 	return err == nil
 }
 
@@ -28,13 +32,14 @@ func isOurs(file *os.File) bool {
 // label and access control list. Attributes that describe the replaced content
 // (hashes, capabilities) are not copied.
 func copyAttributes(old, file *os.File, target string) (warnings []string, err error) {
-	names, err := listAttributes(old)
-	if err != nil {
+	list := make([]byte, maxAttribute)
+	n, err := unix.Flistxattr(int(old.Fd()), list)
+	if err != nil && !errors.Is(err, unix.ENOTSUP) {
 		return nil, fmt.Errorf("list the extended attributes of %s: %w", target, err)
 	}
-	for _, name := range names {
+	for name := range strings.SplitSeq(string(list[:max(n, 0)]), "\x00") {
 		switch name {
-		case "security.ima", "security.evm", "security.capability", oursAttribute:
+		case "", "security.ima", "security.evm", "security.capability", oursAttribute:
 			continue
 		}
 		value, err := attribute(old, name)
@@ -56,25 +61,9 @@ func copyAttributes(old, file *os.File, target string) (warnings []string, err e
 	return warnings, nil
 }
 
-func listAttributes(file *os.File) ([]string, error) {
-	list, err := growing(func(buf []byte) (int, error) { return unix.Flistxattr(int(file.Fd()), buf) })
-	if errors.Is(err, unix.ENOTSUP) || err == nil && len(list) == 0 {
-		return nil, nil
-	}
-	return strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00"), err
-}
-
+// attribute returns an extended attribute of file.
 func attribute(file *os.File, name string) ([]byte, error) {
-	return growing(func(buf []byte) (int, error) { return unix.Fgetxattr(int(file.Fd()), name, buf) })
-}
-
-// growing calls read with larger and larger buffers until the value fits.
-func growing(read func(buf []byte) (int, error)) ([]byte, error) {
-	for size := 256; ; size *= 4 {
-		buf := make([]byte, size)
-		n, err := read(buf)
-		if !errors.Is(err, unix.ERANGE) {
-			return buf[:max(n, 0)], err
-		}
-	}
+	value := make([]byte, maxAttribute)
+	n, err := unix.Fgetxattr(int(file.Fd()), name, value)
+	return value[:max(n, 0)], err
 }
