@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -21,13 +22,9 @@ func selects(selected, key string) bool {
 // read. Without prefix and keys, or with an empty list of keys, nothing is
 // read, as in confd: nobody should load a whole store by accident.
 func (r *fileReader) keys() (prefix string, keys, paths []string) {
-	prefix = r.decl.Prefix
-	if r.opts.Prefix != "" {
-		prefix = r.opts.Prefix
-	}
+	prefix = path.Join("/", cmp.Or(r.opts.Prefix, r.decl.Prefix))
 	declared := r.decl.Keys
 	named := r.file.IsDefined("template", "keys")
-	prefix = path.Join("/", prefix)
 	switch {
 	case named && len(declared) == 0, !named && r.missing("prefix") && r.opts.Prefix == "":
 		return prefix, nil, nil
@@ -41,32 +38,23 @@ func (r *fileReader) keys() (prefix string, keys, paths []string) {
 		keys = append(keys, backends.Join(prefix, key))
 	}
 	slices.Sort(keys)
-	keys = withoutCovered(slices.Compact(keys))
+	keys = slices.Compact(keys)
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		return slices.ContainsFunc(keys, func(other string) bool { return other != key && selects(other, key) })
+	})
 	if prefix != "/" {
 		return prefix, keys, []string{prefix + "/"}
 	}
 	return prefix, keys, sharedPaths(keys)
 }
 
-// withoutCovered drops the keys that another one covers.
-func withoutCovered(keys []string) []string {
-	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
-		return slices.ContainsFunc(keys, func(other string) bool { return other != key && selects(other, key) })
-	})
-}
-
-// sharedPaths returns the longest path that all keys lie below or, where they
-// have none in common or there is only one, each key by itself.
+// sharedPaths returns the longest path that all keys, which are sorted, lie below
+// or, where they have none in common or there is only one, each key by itself.
 func sharedPaths(keys []string) []string {
-	if slices.Contains(keys, "/") {
-		return []string{"/"}
-	}
 	if len(keys) > 1 {
 		shared := keys[0][:strings.LastIndexByte(keys[0], '/')+1]
-		for _, key := range keys {
-			for !strings.HasPrefix(key, shared) {
-				shared = shared[:strings.LastIndexByte(shared[:len(shared)-1], '/')+1]
-			}
+		for !strings.HasPrefix(keys[len(keys)-1], shared) {
+			shared = shared[:strings.LastIndexByte(shared[:len(shared)-1], '/')+1]
 		}
 		if shared != "/" {
 			return []string{shared}

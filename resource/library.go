@@ -38,8 +38,7 @@ func newLibrary(dir, left, right string) *library {
 	lib := &library{dir: dir, left: left, right: right, functions: funcs.Map(&funcs.Env{}),
 		files: map[string]*templateFile{}, sources: map[string]*source{}}
 	lib.functions["include"] = true
-	for _, builtin := range []string{"and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or",
-		"print", "printf", "println", "slice", "urlquery"} {
+	for _, builtin := range []string{"and", "call", "html", "index", "js", "len", "not", "or", "print", "println", "slice", "urlquery"} {
 		lib.functions[builtin] = true
 	}
 	return lib
@@ -111,9 +110,12 @@ func (lib *library) file(name string) *templateFile {
 }
 
 func (lib *library) read(f *templateFile, name string) error {
-	text, err := readTemplate(lib.dir, name)
+	if !filepath.IsLocal(strings.TrimLeft(name, "/")) {
+		return fmt.Errorf("%w: %q is not below %s", errNoTemplate, name, lib.dir)
+	}
+	text, err := os.ReadFile(filepath.Join(lib.dir, name))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errNoTemplate, err)
 	}
 	f.digest = sha256.Sum256(text)
 	f.trees, err = parse.Parse(name, string(text), lib.left, lib.right, lib.functions)
@@ -141,15 +143,3 @@ func (lib *library) read(f *templateFile, name string) error {
 
 // errNoTemplate is wrapped by the error of a template that cannot be read.
 var errNoTemplate = errors.New("read template")
-
-// readTemplate reads the template name below dir, which it must not leave.
-func readTemplate(dir, name string) ([]byte, error) {
-	if !filepath.IsLocal(strings.TrimLeft(name, "/")) {
-		return nil, fmt.Errorf("%w: %q is not below %s", errNoTemplate, name, dir)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNoTemplate, err)
-	}
-	return text, nil
-}
