@@ -42,9 +42,8 @@ func (s *Backends) Get(name string) (Backend, bool) {
 }
 
 // Name returns the name of the backend that a resource's [backend] table
-// describes; of the global one when there is no table. The name is for people
-// too: it says where the store is, and holds no secret. locate adds the place
-// of a key to an error.
+// describes; of the global one when there is no table. It is for people, too: it
+// says where the store is. locate adds the place of a key to an error.
 func (s *Backends) Name(table map[string]any, locate func(key string, err error) error) (string, error) {
 	b := s.global.Backend
 	if len(table) > 0 {

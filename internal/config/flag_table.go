@@ -64,10 +64,11 @@ func (o *option) variable() string {
 // forBackend tells whether the option may stand in the [backend] table of a resource.
 func (o *option) forBackend() bool { return o.group == groupBackend || o.group == groupAuth }
 
-// options is every setting there is, in the order of -help. Nothing is set by them.
+// options is every setting there is, in the order of -help. They set nothing:
+// each Settings has its own that do, in the same order.
 var options = new(Settings).options()
 
-// options returns options in the same order that set these settings.
+// options returns the options that set s.
 func (s *Settings) options() []*option {
 	return []*option{
 		{name: "onetime", group: groupModes, at: &s.oneTime,

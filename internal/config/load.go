@@ -35,10 +35,9 @@ func usagef(format string, args ...any) error {
 	return &UsageError{fmt.Errorf(format, args...)}
 }
 
-// Load gathers the settings from all sources, lowest precedence first:
-// defaults, configuration file, environment, command line. It returns warnings
-// beside them, and flag.ErrHelp when help was asked for. A *UsageError is
-// about the command line.
+// Load gathers the settings from all sources, lowest precedence first: defaults,
+// configuration file, environment, command line. It returns warnings beside them.
+// Its error is flag.ErrHelp where help was asked for.
 func (inv Invocation) Load() (*Settings, []string, error) {
 	line, err := inv.parseFlags()
 	if err != nil {

@@ -48,9 +48,9 @@ func Fatal(stderr io.Writer, name, format, journalStream string, err error) {
 	}
 }
 
-// withPriority puts the syslog priority in front of the level, which is the
-// first of a line without time. The journal takes <6> off and files the line
-// under it (sd-daemon(3)): journalctl -p warning then finds what matters.
+// withPriority puts the syslog priority in front of the level, with which a line
+// without time begins. The journal files the line under it (sd-daemon(3)), for
+// journalctl -p warning.
 func withPriority(groups []string, a slog.Attr) slog.Attr {
 	level, ok := a.Value.Any().(slog.Level)
 	if !ok || len(groups) > 0 || a.Key != slog.LevelKey {

@@ -2,10 +2,9 @@
 // is wrong with one at once: each error names the file, the line and the key,
 // and suggests the nearest right key.
 //
-// It knows no schema of its own; callers bring a struct. BurntSushi/toml
-// parses the file, knows the lines and decodes single values. Its decoding of
-// whole structs is not used: it stops at the first wrong value, and it takes
-// keys in any case.
+// Callers bring a struct. BurntSushi/toml parses the file and decodes single
+// values. Its decoding of whole structs is not used: it stops at the first wrong
+// value, and it takes keys in any case.
 package tomlfile
 
 import (
@@ -58,17 +57,15 @@ func Decode(path string, data []byte, v any) (*File, error) {
 	return f, errors.Join(d.errs...)
 }
 
-// line returns the line, counted from 1, of the key that keys lead to from the
-// top of the file: line("template", "src"). A key that the file does not
-// define has line 0, and so have the keys in an array of tables.
+// line returns the line, counted from 1, of a key: line("template", "src"). It is
+// 0 for one that the file does not define, and in an array of tables.
 func (f *File) line(keys ...string) int { return f.lines[toml.Key(keys).String()] }
 
 // IsDefined tells whether the file defines the key, in whatever notation.
 func (f *File) IsDefined(keys ...string) bool { return f.meta.IsDefined(keys...) }
 
-// Value returns what the parser made of a key, or nil when the file does not
-// define it: string, int64, float64, bool, time.Time, []any, map[string]any or
-// []map[string]any.
+// Value returns what BurntSushi/toml made of a key, or nil when the file does not
+// define it.
 func (f *File) Value(keys ...string) any {
 	var at any = f.tree
 	for _, key := range keys {
