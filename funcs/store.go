@@ -125,13 +125,21 @@ func isClean(key string) bool {
 	return len(key) > 1 && key[0] == '/' && path.Clean(key) == key
 }
 
+// startingWith yields the keys that begin with prefix, in order.
+func (s *Store) startingWith(prefix string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		at, _ := slices.BinarySearch(s.keys, prefix)
+		for at < len(s.keys) && strings.HasPrefix(s.keys[at], prefix) && yield(s.keys[at]) {
+			at++
+		}
+	}
+}
+
 // below yields the clean keys below dir, in order. dir is "" for the root.
 func (s *Store) below(dir string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		dir += "/"
-		at, _ := slices.BinarySearch(s.keys, dir)
-		for ; at < len(s.keys) && strings.HasPrefix(s.keys[at], dir); at++ {
-			if isClean(s.keys[at]) && !yield(s.keys[at]) {
+		for key := range s.startingWith(dir + "/") {
+			if isClean(key) && !yield(key) {
 				return
 			}
 		}
@@ -139,10 +147,7 @@ func (s *Store) below(dir string) iter.Seq[string] {
 }
 
 // gets is memkv's GetAll: the pairs whose keys match pattern, in order of keys.
-// What stands before the first special character of the pattern bounds the keys
-// that can match.
 func (s *Store) gets(pattern string) (memkv.KVPairs, error) {
-	pairs := memkv.KVPairs{}
 	if _, err := path.Match(pattern, ""); err != nil && len(s.keys) > 0 {
 		return nil, err
 	}
@@ -150,10 +155,10 @@ func (s *Store) gets(pattern string) (memkv.KVPairs, error) {
 	if special := strings.IndexAny(pattern, `*?[\`); special >= 0 {
 		literal = pattern[:special]
 	}
-	at, _ := slices.BinarySearch(s.keys, literal)
-	for ; at < len(s.keys) && strings.HasPrefix(s.keys[at], literal); at++ {
-		if ok, _ := path.Match(pattern, s.keys[at]); ok {
-			pair, _ := s.kv.Get(s.keys[at])
+	pairs := memkv.KVPairs{}
+	for key := range s.startingWith(literal) {
+		if ok, _ := path.Match(pattern, key); ok {
+			pair, _ := s.kv.Get(key)
 			pairs = append(pairs, pair)
 		}
 	}

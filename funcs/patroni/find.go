@@ -2,6 +2,7 @@ package patroni
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,18 +35,14 @@ func isNumber(element string) bool {
 }
 
 // Find returns the paths of the clusters among keys, sorted. A path is one if
-// initialize, leader or a member is directly below it, or if groups of Citus
-// are, which are not listed themselves then. Keys begin with a slash, and so do
-// the paths, without one at the end: joining a prefix and a path is
-// concatenation. The path of keys that are a cluster's themselves, as
-// "/leader" is when the prefix was a scope, is therefore "". Keys may come in
-// any order.
+// initialize, leader or a member is directly below it, or groups of Citus,
+// which are not listed themselves then. Keys begin with a slash and come in any
+// order; a path is what to append to a prefix: "" for keys such as "/leader".
 //
-// A namespace may have any number of levels, and nothing tells a namespace from
-// a Citus scope but its children: a folder with a child that is a cluster and
-// whose name is not a number is a namespace, and then its clusters whose names
-// are numbers are no groups. Patroni keeps nothing but groups in a Citus scope
-// (Patroni: dcs/__init__.py client_path).
+// A namespace may have any number of levels. A folder with a child that is a
+// cluster and whose name is not a number is a namespace, and its clusters whose
+// names are numbers are no groups: Patroni keeps nothing but groups in a Citus
+// scope (Patroni: dcs/__init__.py client_path).
 func Find(keys iter.Seq[string]) []string {
 	found := map[string]bool{}
 	for key := range keys {
@@ -54,13 +51,7 @@ func Find(keys iter.Seq[string]) []string {
 		}
 	}
 
-	// A member may have any name, also one that looks like the key of a cluster:
-	// nothing below the members of a cluster is a cluster itself.
-	for path := range found {
-		if below(path, "/members", found) || below(path, "/optime", found) {
-			delete(found, path)
-		}
-	}
+	maps.DeleteFunc(found, func(path string, _ bool) bool { return insideCluster(path, found) })
 	namespaces := map[string]bool{}
 	for path := range found {
 		if parent, element, ok := cutLast(path); ok && !isNumber(element) {
@@ -69,13 +60,9 @@ func Find(keys iter.Seq[string]) []string {
 	}
 	paths := make([]string, 0, len(found))
 	for path := range found {
-		if parent, element, ok := cutLast(path); ok && !namespaces[parent] {
-			if _, isGroup := groupNumber(element); isGroup {
-				if !found[parent] {
-					paths = append(paths, parent)
-				}
-				continue
-			}
+		parent, element, ok := cutLast(path)
+		if _, isGroup := groupNumber(element); ok && isGroup && !namespaces[parent] {
+			path = parent
 		}
 		paths = append(paths, path)
 	}
@@ -83,20 +70,16 @@ func Find(keys iter.Seq[string]) []string {
 	return slices.Compact(paths)
 }
 
-// below tells whether path is, or is below, the folder of that name in one of
-// the clusters in found.
-func below(path, folder string, found map[string]bool) bool {
-	for from := 0; ; {
-		i := strings.Index(path[from:], folder)
-		if i < 0 {
-			return false
-		}
-		end := from + i + len(folder)
-		if (end == len(path) || path[end] == '/') && found[path[:from+i]] {
+// insideCluster tells whether path is among the members of one of the clusters
+// in found, or is its optime. A member may have any name, also one that looks
+// like the key of a cluster.
+func insideCluster(path string, found map[string]bool) bool {
+	for parent, element, ok := cutLast(path); ok; parent, element, ok = cutLast(parent) {
+		if (element == "members" || element == "optime") && found[parent] {
 			return true
 		}
-		from = end
 	}
+	return false
 }
 
 // cutLast splits path at its last slash.
