@@ -20,9 +20,8 @@ const (
 // scope. All lists of members are sorted by name.
 type Cluster struct {
 	// Path is the path of the keys, and Scope its last element, or that of the
-	// parent for a group of Citus. A character that is not fit to be printed is
-	// replaced by a question mark in both, and makes the cluster unusable if it
-	// is in the scope: see Problem.
+	// parent for a group of Citus. A question mark replaces what is not fit to
+	// be printed; in the scope, that is a Problem.
 	Path  string `json:"path"`
 	Scope string `json:"scope"`
 	// GroupNumber is the number of a cluster out of Groups, 0 being the
@@ -35,14 +34,14 @@ type Cluster struct {
 	SystemID string `json:"system_id"`
 
 	// LeaderName is the name in the leader key, made fit to be printed. Leader is
-	// the member of this name, nil if the key or the member is not there, or if
-	// the member cannot be used (Patroni: dcs/etcd3.py _cluster_from_nodes).
+	// that member, nil if it is missing or cannot be used (Patroni:
+	// dcs/etcd3.py _cluster_from_nodes).
 	LeaderName string  `json:"leader_name"`
 	Leader     *Member `json:"-"`
-	// Primary is the leader unless the cluster is a standby cluster. It follows
-	// the lock at once, as Patroni's own /primary does, a moment before
-	// PostgreSQL accepts writes; see Promoted. It is nil in a Citus scope, whose
-	// groups have a primary each: writes of applications go to that of Group 0.
+	// Primary is the leader unless the cluster is a standby cluster. Like
+	// Patroni's /primary it follows the lock at once, a moment before PostgreSQL
+	// accepts writes; see Promoted. It is nil in a Citus scope, whose groups have
+	// one each: writes of applications go to that of Group 0.
 	Primary *Member `json:"-"`
 	// StandbyLeader is the leader if the cluster is a standby cluster.
 	StandbyLeader *Member `json:"-"`
@@ -51,22 +50,17 @@ type Cluster struct {
 	Members []*Member `json:"members"`
 	// Replicas are the usable members that run with role replica and do not hold
 	// the lock. A node that is demoted, being cloned or has just been promoted by
-	// hand is none (Patroni: api.py do_GET, /replica).
+	// hand is none.
 	Replicas []*Member `json:"-"`
-	// Readers are the replicas without the tag noloadbalance, which is what
-	// /replica answers for without a limit for the lag (Patroni: api.py do_GET).
-	Readers []*Member `json:"-"`
-	// SyncStandbys and QuorumVoters are the readers that the sync key names,
-	// which is what /sync and /quorum answer for. One of the two is filled at
-	// most, as SyncMode says. Their names promise that no transaction is lost
-	// when they are promoted, not that they have replayed it (Patroni: api.py
-	// do_GET, dcs/__init__.py SyncState.matches).
+	// The lists that the REST API answers for (Patroni: api.py do_GET): Readers,
+	// /replica without a limit for the lag, are the replicas without the tag
+	// noloadbalance. The sync key names SyncStandbys, /sync, or QuorumVoters,
+	// /quorum, as SyncMode says; promoting one loses no transaction, but it may
+	// not have replayed them all yet. AsyncReaders, /async, are the other
+	// readers.
+	Readers      []*Member `json:"-"`
 	SyncStandbys []*Member `json:"-"`
 	QuorumVoters []*Member `json:"-"`
-
-	// AsyncReaders are the readers that the sync key does not name, all of them
-	// where synchronous replication is off, which is what /async answers for
-	// (Patroni: api.py do_GET).
 	AsyncReaders []*Member `json:"-"`
 
 	// SyncMode is "off", "on" or "quorum". It is off in a standby cluster,
@@ -75,8 +69,7 @@ type Cluster struct {
 	SyncMode string `json:"sync_mode"`
 	// SyncLeader is the primary that wrote the sync key; after a failover the
 	// old one, for a few cycles. Quorum is how many other voters a candidate has
-	// to see. They are empty and 0 while SyncMode is off: the key is a leftover
-	// then.
+	// to see. They are empty and 0 while SyncMode is off.
 	SyncLeader string `json:"sync_leader"`
 	Quorum     int64  `json:"quorum"`
 
@@ -95,15 +88,13 @@ type Cluster struct {
 	// 1 MiB.
 	MaxLagOnFailover Bytes `json:"max_lag_on_failover"`
 
-	// Timeline is the leader's own or, where nobody leads, that of the last
-	// promotion in History, or 0. A cluster that was demoted to a standby cluster
-	// keeps its history and follows another timeline (Patroni: dcs/__init__.py
+	// Timeline is the leader's own: a cluster that was demoted to a standby
+	// cluster keeps its history and follows another timeline. Where nobody leads,
+	// it follows from History, and is else 0 (Patroni: dcs/__init__.py
 	// Cluster.timeline).
 	Timeline int64       `json:"timeline"`
 	History  []Promotion `json:"history"`
-	// Optime is the leader's position in the WAL in bytes, from the status key
-	// or, before Patroni 2.1, optime/leader; 0 if unknown (Patroni:
-	// dcs/__init__.py Status.from_node).
+	// Optime is the leader's position in the WAL in bytes, 0 if unknown.
 	Optime int64 `json:"optime"`
 	// Failover is a switchover or failover that was asked for, or nil.
 	Failover *Failover `json:"failover"`
@@ -123,9 +114,8 @@ type Cluster struct {
 // a leading slash: "leader", "members/db1", and "0/leader" in a Citus scope. It
 // never fails: like Patroni, it treats values that make no sense as missing.
 //
-// A path with children such as "0/" and "1/" that are clusters themselves is a
-// Citus scope, see Citus. Plain keys that a conversion to Citus has left behind
-// are ignored there.
+// A path with children such as "0/" and "1/" that are clusters is a Citus scope.
+// Plain keys that a conversion to Citus has left behind are ignored there.
 func Decode(path string, keys map[string]string) *Cluster {
 	groups, plain := splitGroups(keys)
 	path = strings.TrimRight(path, "/")
@@ -178,11 +168,8 @@ func (c *Cluster) Member(name string) *Member {
 	return nil
 }
 
-// Promoted returns the primary once its promotion is complete, else nil.
-// Between the moment in which a node takes the lock and the one in which it
-// reports that PostgreSQL has been promoted, Primary is that node and Promoted
-// is nil. Patroni sends writes only to a promoted node (Patroni:
-// postgresql/mpp/citus.py sync_meta_data).
+// Promoted returns the primary once its promotion is complete, else nil: see
+// Member.Promoted.
 func (c *Cluster) Promoted() *Member {
 	if c.Primary == nil || !c.Primary.Promoted {
 		return nil
@@ -190,9 +177,9 @@ func (c *Cluster) Promoted() *Member {
 	return c.Primary
 }
 
-// Config returns the dynamic configuration, with numbers as json.Number. It is
-// what is stored, unchecked, and may hold secrets. It is empty if the key is
-// missing or no object. The map is the caller's to change.
+// Config returns the dynamic configuration as it is stored, unchecked, with
+// numbers as json.Number; it may hold secrets. It is empty if the key is missing
+// or no object. The map is the caller's to change.
 func (c *Cluster) Config() map[string]any { return decodeObject(c.configText) }
 
 // String returns the scope.
@@ -203,9 +190,8 @@ func (c *Cluster) String() string {
 	return c.Scope
 }
 
-// maxMembers is how many members a cluster can have: many more than any has, and few
-// enough to be rendered in a second. Whoever may write the keys of a cluster must not keep
-// the program busy for minutes.
+// maxMembers is how many members a cluster can have: many more than any has, and
+// few enough to be rendered in a second, whoever may write its keys.
 const maxMembers = 5000
 
 // decodePlain decodes the keys of one cluster, without groups.

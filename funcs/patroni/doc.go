@@ -9,31 +9,26 @@
 // # What is trusted
 //
 // Every member of a cluster may write its own key, and nothing checks what it
-// writes. Therefore no typed field of this package holds text that could end a
-// line or a quotation in the file of a proxy: addresses consist of the characters
-// that addresses have, names of letters, digits and a few marks, roles and states
-// of words with single spaces between them. A member with a name or an address that does not fit has its Problem
-// set, keeps its place in Cluster.Members without any address, and is absent
-// from every other list; it is neither Leader nor Primary. What does not fit
-// anywhere else is left out or reads as "unknown". The exceptions are named in
-// their comments: Member.Raw and Cluster.Config hand out what is stored; tags,
-// the reasons of promotions and the values of settings are free text of which
-// only control characters and the like are kept out.
+// writes. Therefore no typed field holds text that could end a line or a
+// quotation in the file of a proxy. A member whose name or address does not fit
+// has its Problem set, stays in Cluster.Members without any address, and is
+// absent from every other list; it is neither Leader nor Primary. Whatever else
+// does not fit is left out or reads as "unknown". The exceptions: Member.Raw and
+// Cluster.Config hand out what is stored; tags, the reasons of promotions and
+// the values of settings are free text without control characters.
 //
 // # What the keys cannot tell
 //
-// The model says what the store says, no more. The store does not know whether
-// a host is alive (a dead one keeps its last state until its lease expires, 30
-// seconds by default), whether PostgreSQL accepts writes at this moment (role
-// and state are up to one cycle of Patroni old, 10 seconds by default), the
-// version of PostgreSQL, or anything that happens while the store is away: in
-// failsafe mode a primary that is cut off from the store goes on serving
-// although its leader key has expired. A configuration key that is gone means
-// "as before" to Patroni, which remembers it, and "the defaults" here, but for
-// this: a leader whose role is standby_leader is no primary then.
+// The store does not know whether a host is alive (a dead one keeps its last
+// state until its lease expires, 30 seconds by default), whether PostgreSQL
+// accepts writes at this moment (role and state are up to one cycle of Patroni
+// old, 10 seconds by default), or what happens while the store is away: in
+// failsafe mode a primary that is cut off serves on although its leader key has
+// expired. A configuration key that is gone means "as before" to Patroni, which
+// remembers it, and "the defaults" here, but for this: a leader whose role is
+// standby_leader is no primary then.
 //
 // The rules follow Patroni 4.1, and the comments name the function that each
-// one is taken from, as "Patroni: utils.py cluster_as_json". Values of every
-// release that can use etcd v3 (2.0 and later) are understood, side by side in
-// one cluster.
+// one is taken from. Values of every release that can use etcd v3 (2.0 and
+// later) are understood, side by side in one cluster.
 package patroni

@@ -33,23 +33,22 @@ const defaultPort = 5432
 //
 // Where Problem is not empty, every address is empty and every port 0.
 type Member struct {
-	// Name is the member's name with an underscore for each space. In a member
-	// whose Problem is its name, each other character that is not fit to be
-	// printed is replaced by a question mark.
+	// Name is the member's name with an underscore for each space and, in a
+	// member whose Problem is its name, a question mark for what is not fit to
+	// be printed.
 	Name string `json:"name"`
 
-	// Host, Port and Addr ("host:port", IPv6 in brackets) say where PostgreSQL
-	// listens. The port is 5432 if the member does not name one. Where it names
-	// several hosts, these are of the first one, and Addrs has them all.
+	// Host, Port (by default 5432) and Addr ("host:port", IPv6 in brackets) say
+	// where PostgreSQL listens. Of several hosts these are the first one; Addrs
+	// has them all.
 	Host  string   `json:"host"`
 	Port  int      `json:"port"`
 	Addr  string   `json:"addr"`
 	Addrs []string `json:"addrs"`
 
-	// ConnURL is the connection URL of the member with scheme, hosts, port and
-	// database, the latter being the one that Patroni itself uses. It is a valid
-	// URI: the zone of an IPv6 address and odd characters are percent-encoded.
-	// User, password and query, which Patroni wrote before 1.0, are left out.
+	// ConnURL is the connection URL with scheme, hosts, port and the database
+	// that Patroni itself uses, odd characters percent-encoded. User, password
+	// and query, which Patroni wrote before 1.0, are left out.
 	ConnURL string `json:"conn_url"`
 
 	// The address of the connection pooler beside PostgreSQL
@@ -59,9 +58,9 @@ type Member struct {
 	ProxyPort int    `json:"proxy_port"`
 	ProxyAddr string `json:"proxy_addr"`
 
-	// The address of Patroni's REST API. All are empty if the member announces
-	// none that is http or https: such a member cannot be checked, and Patroni
-	// passes it over in elections. A URL without a port means 80 or 443.
+	// The address of Patroni's REST API, empty if the member announces none that
+	// is http or https: such a member cannot be checked, and Patroni passes it
+	// over in elections. A URL without a port means 80 or 443.
 	APIURL    string `json:"api_url"`
 	APIScheme string `json:"api_scheme"`
 	APIHost   string `json:"api_host"`
@@ -88,9 +87,9 @@ type Member struct {
 	// IsLeader tells whether the member holds the lock.
 	IsLeader bool `json:"is_leader"`
 	// Promoted tells a leader that has finished its promotion from one that has
-	// just taken the lock: role primary, and running. It is what Patroni asks of
-	// a node before it sends writes there (Patroni: postgresql/mpp/citus.py
-	// sync_meta_data). A standby leader is never promoted.
+	// just taken the lock: role primary, and running. Patroni sends writes only
+	// to such a node (Patroni: postgresql/mpp/citus.py sync_meta_data). A standby
+	// leader is never promoted.
 	Promoted bool `json:"promoted"`
 	// InSync tells whether the sync key names the member as a standby while
 	// synchronous replication is on, whatever its state (Patroni:
@@ -104,12 +103,11 @@ type Member struct {
 	ReceiveLSN   int64 `json:"receive_lsn"`
 	ReplayLSN    int64 `json:"replay_lsn"`
 
-	// Lag is ReplayLag if that is known, else ReceiveLag. ReplayLag needs
-	// Patroni 4.1; ReceiveLag is a lower bound of it. They are 0 for the leader,
-	// and Unknown where a position is missing. The leader's position and the
-	// member's are sampled by two processes seconds apart: a lag wobbles by what
-	// is written in a cycle, and means nothing while there is no leader
-	// (Patroni: utils.py cluster_as_json).
+	// Lag is ReplayLag, which needs Patroni 4.1, or else ReceiveLag, a lower
+	// bound of it. They are 0 for the leader, and Unknown where a position is
+	// missing. The two positions are sampled seconds apart: a lag wobbles by what
+	// is written in a cycle, and means nothing while there is no leader (Patroni:
+	// utils.py cluster_as_json).
 	Lag        Bytes `json:"lag"`
 	ReceiveLag Bytes `json:"receive_lag"`
 	ReplayLag  Bytes `json:"replay_lag"`
@@ -276,9 +274,9 @@ func splitLegacyURL(text string) (connURL, apiURL string) {
 func (m *Member) Usable() bool { return m.Problem == "" }
 
 // Raw returns the object that the member key holds, with numbers as
-// json.Number, for what this package has no field for. It is what the member
-// wrote, unchecked: it may hold anything, newlines and quotes too. It is empty
-// if the value is no object. The map is the caller's to change.
+// json.Number, for what has no field here. It is unchecked and may hold anything,
+// newlines and quotes too. It is empty if the value is no object. The map is the
+// caller's to change.
 func (m *Member) Raw() map[string]any { return decodeObject(m.text) }
 
 // String returns the name, so that a member that is printed as a whole prints
