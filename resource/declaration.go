@@ -21,18 +21,17 @@ type file struct {
 	Backend  map[string]any `toml:"backend"`
 }
 
-// declaration is the [template] table. Pointers tell a key that is absent from
-// one that is zero, where the default is not simply filled in before decoding.
+// declaration is the [template] table, decoded over its defaults.
 type declaration struct {
 	Prefix            string        `toml:"prefix"`
 	Keys              []string      `toml:"keys"`
 	Src               string        `toml:"src"`
 	Dest              string        `toml:"dest"`
-	Owner             *any          `toml:"owner"`
-	Group             *any          `toml:"group"`
+	Owner             any           `toml:"owner"`
+	Group             any           `toml:"group"`
 	UID               *int64        `toml:"uid"`
 	GID               *int64        `toml:"gid"`
-	Mode              *any          `toml:"mode"`
+	Mode              any           `toml:"mode"`
 	CheckCmd          string        `toml:"check_cmd"`
 	ReloadCmd         string        `toml:"reload_cmd"`
 	CheckCmdTimeout   time.Duration `toml:"check_cmd_timeout"`
@@ -45,10 +44,10 @@ type declaration struct {
 	RightDelimiter    string        `toml:"right_delimiter"`
 
 	// Keys of abtreece/confd; see unsupported.
-	OutputFormat  *any `toml:"output_format"`
-	Debounce      *any `toml:"debounce"`
-	BatchInterval *any `toml:"batch_interval"`
-	FailureMode   *any `toml:"failure_mode"`
+	OutputFormat  any `toml:"output_format"`
+	Debounce      any `toml:"debounce"`
+	BatchInterval any `toml:"batch_interval"`
+	FailureMode   any `toml:"failure_mode"`
 }
 
 // fileReader turns a declaration into a Resource and collects the errors in it.
@@ -85,7 +84,7 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 		}
 		return nil, fmt.Errorf("%s: there is no [template] table: a resource file starts with one", name)
 	}
-	r := &fileReader{file: doc, decl: f.Template, opts: opts}
+	r := &fileReader{file: doc, decl: f.Template, opts: opts, errs: []error{err}}
 	d := &r.decl
 	res := &Resource{
 		Name:              resourceName(opts, name),
@@ -133,7 +132,7 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 	}
 	res.ReloadCmd = expand(d.ReloadCmd, res.Dest, res.Dest)
 	res.Backend = r.backend(f.Backend)
-	return res, errors.Join(err, errors.Join(r.errs...))
+	return res, errors.Join(r.errs...)
 }
 
 // missing tells whether a key is absent or empty. One whose value has the wrong
@@ -157,27 +156,24 @@ func (r *fileReader) dest() string {
 }
 
 func (r *fileReader) mode() int {
-	if r.decl.Mode == nil {
-		return install.Keep
-	}
-	text, ok := (*r.decl.Mode).(string)
-	if !ok {
+	switch text := r.decl.Mode.(type) {
+	case nil:
+	case string:
+		mode, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
+		if err == nil && mode <= 0o7777 {
+			return int(mode)
+		}
+		if text != "" { // empty is as in confd
+			r.fail("mode", `mode %q is not octal: write "0640", for example`, text)
+		}
+	default:
 		r.fail("mode", `mode must be a string of octal digits, for example mode = "0640"`)
-		return install.Keep
 	}
-	if text == "" { // as in confd
-		return install.Keep
-	}
-	mode, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
-	if err != nil || mode > 0o7777 {
-		r.fail("mode", `mode %q is not octal: write "0640", for example`, text)
-		return install.Keep
-	}
-	return int(mode)
+	return install.Keep
 }
 
 // id returns the number that name or number stands for.
-func (r *fileReader) id(nameKey string, name *any, numberKey string, number *int64, lookup func(string) (string, error)) int {
+func (r *fileReader) id(nameKey string, name any, numberKey string, number *int64, lookup func(string) (string, error)) int {
 	id := install.Keep
 	if number != nil {
 		if *number < 0 || *number > maxID {
@@ -188,7 +184,7 @@ func (r *fileReader) id(nameKey string, name *any, numberKey string, number *int
 	if name == nil || r.opts.DestDir != "" {
 		return id
 	}
-	text := fmt.Sprint(*name)
+	text := fmt.Sprint(name)
 	named, err := strconv.ParseUint(text, 10, 32)
 	if err != nil {
 		found, lookupErr := lookup(text)
