@@ -73,29 +73,23 @@ func (lib *library) source(name string) (*source, error) {
 		computes = computes || f.computes
 	}
 	if computes {
-		var err error
-		if s.computed, err = lib.all(); err != nil {
+		// Any file may be meant. One that is no template is there with its error,
+		// which matters only if it is asked for.
+		paths, err := filesBelow(lib.dir)
+		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNoTemplate, err)
 		}
-		for _, name := range slices.Sorted(maps.Keys(s.computed)) {
-			fmt.Fprintf(digest, "%q %x ", name, s.computed[name].digest)
+		for _, path := range paths {
+			lib.file(strings.TrimPrefix(path, lib.dir+"/"))
 		}
-		s.calls = nil
+		for _, name := range slices.Sorted(maps.Keys(lib.files)) {
+			fmt.Fprintf(digest, "%q %x ", name, lib.files[name].digest)
+		}
+		s.computed, s.calls = lib.files, nil
 	}
 	digest.Sum(s.digest[:0])
 	lib.sources[name] = s
 	return s, nil
-}
-
-// all returns every file of the folder: any of them may be included by a name
-// that a template computes. Those that are not templates are in it with their
-// errors, and matter only if they are asked for.
-func (lib *library) all() (map[string]*templateFile, error) {
-	paths, err := filesBelow(lib.dir)
-	for _, path := range paths {
-		lib.file(strings.TrimPrefix(path, lib.dir+"/"))
-	}
-	return maps.Clone(lib.files), err
 }
 
 // file returns a file by its name below the folder, with slashes.
