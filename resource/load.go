@@ -22,11 +22,10 @@ type Options struct {
 	// DestDir is put in front of every dest unless it is empty. Missing
 	// directories below it are made, and owners are not applied.
 	DestDir string
-	// Backend turns a [backend] table into a key that names the settings;
-	// equal settings have equal keys. For a resource file without the table
-	// it is called with nil. It wraps errors about one key of the table, or
-	// about the table itself where key is "", with locate, which adds file and
-	// line. A nil Backend allows no such table.
+	// Backend turns a [backend] table, nil where a resource file has none, into
+	// a key; equal settings have equal keys. locate adds file and line to an
+	// error about a key of the table, or about the table itself where key is "".
+	// A nil Backend allows no such table.
 	Backend func(table map[string]any, locate func(key string, err error) error) (string, error)
 	// Logger gets the warnings, unless it is nil.
 	Logger *slog.Logger
@@ -49,13 +48,11 @@ type Broken struct {
 	Err  error
 }
 
-// ErrNoResources is wrapped by the error of Load when there are no resource
-// files.
+// ErrNoResources is wrapped by the error of Load when there are no resource files.
 var ErrNoResources = errors.New("no resource files")
 
 // Load reads every resource file and template of a configuration. A bad one
-// does not keep the others from being loaded; the error is about the folder
-// as a whole.
+// leaves the others alone; the error is about the folder as a whole.
 func Load(opts Options) (*Set, error) {
 	dir := filepath.Join(opts.ConfDir, "conf.d")
 	names, err := resourceFiles(dir)
@@ -105,8 +102,7 @@ func resourceFiles(dir string) ([]string, error) {
 	return names, nil
 }
 
-// filesBelow returns the files below dir, but for hidden ones and those in
-// hidden folders.
+// filesBelow returns the files below dir that are not hidden, nor in hidden folders.
 func filesBelow(dir string) ([]string, error) {
 	var files []string
 	root := dir + "/" // the folder may be a link

@@ -20,10 +20,9 @@ var ErrMistake = errors.New("mistake in a template")
 // maxIncludes bounds how deeply templates include one another.
 const maxIncludes = 100
 
-// A source is a template with all that it may include, parsed once and shared
-// by every resource that uses it. Several goroutines may execute it at once:
-// each execution borrows an instance of its own, because the functions are bound
-// to the env of one execution.
+// A source is a template with all that it may include, parsed once and shared by
+// every resource that uses it. Each execution borrows an instance of its own,
+// because the functions are bound to the env of one execution.
 type source struct {
 	dir      string // the folder of the templates
 	name     string // slash-separated, below dir

@@ -17,19 +17,16 @@ import (
 // Resource is what one resource file declares, validated and with every
 // default in its place. It does not change after Load.
 type Resource struct {
-	// Name is the path of the resource file below conf.d, without ".toml".
-	Name string
-	// File is the path of the resource file.
-	File string
+	// Name is the path of the resource file below conf.d, without ".toml"; File is
+	// all of it.
+	Name, File string
 	// Prefix is what the keys that the template sees are relative to: a clean
 	// path with a leading slash, "/" when there is none.
 	Prefix string
-	// Keys are the clean paths below the store's root that the resource sees:
-	// each covers itself and what is below it, and with a slash at its end
-	// only what is below it.
+	// Keys are the clean paths below the store's root that the resource sees, with
+	// what is below them; of one with a slash at its end only that.
 	Keys []string
-	// Paths is what to read from the backend, in the form that package
-	// backends describes. It is empty for a resource without keys.
+	// Paths is what to read, as package backends describes; empty without keys.
 	Paths []string
 	// Src is the template's name below the templates folder.
 	Src string

@@ -13,9 +13,8 @@ import (
 	"pc4patroni/resource/internal/diskstep"
 )
 
-// directory is an open directory. Names in it are looked up relative to its
-// descriptor, so that nobody can exchange it, or one above it, for a symbolic
-// link between two operations.
+// directory is an open directory. Names are looked up relative to its descriptor:
+// nobody can exchange it, or one above it, for a link between two operations.
 type directory struct {
 	fd   int
 	path string
@@ -78,8 +77,7 @@ func MakeDirs(target string) error {
 	return err
 }
 
-// inDirectory opens the directory of target for f, which gets target's name in
-// it.
+// inDirectory opens the directory of target for f, which gets its name there.
 func inDirectory(target string, f func(d *directory, name string) error) error {
 	d, err := openDirectory(filepath.Dir(target), false)
 	if err != nil {
@@ -89,8 +87,8 @@ func inDirectory(target string, f func(d *directory, name string) error) error {
 	return f(d, filepath.Base(target))
 }
 
-// unlessMissing returns err, but nil if the directory of a target is missing:
-// then so is everything that could be in it.
+// unlessMissing drops the error of a missing directory, where all that could be
+// in it is missing as well.
 func unlessMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -102,8 +100,8 @@ func (d *directory) close() { _ = unix.Close(d.fd) } // nothing was written thro
 
 func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
 
-// create makes a new file: nothing may be there under its name. It returns the
-// bare error, because the name may say little to a user.
+// create makes a new file, and fails if its name is taken. The error is bare,
+// because the name may say little to a user.
 func (d *directory) create(name string) (*os.File, error) {
 	var file *os.File
 	err := do("create", d.join(name), func() (err error) {

@@ -10,12 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setMetadata gives file the owner, group, extended attributes and mode that
-// want names, or else those of the old file, whose state is have; old is that
-// file, or nil if its attributes are not to be copied. The group comes before
-// the owner, because once a file is given away its group can no longer be set.
-// Both come before the mode, because they clear bits of it. The mode comes after
-// the attributes, because access control lists contain it.
+// setMetadata gives file the owner, group and mode that want names, or else those of
+// have, and the extended attributes of old unless that is nil. The group comes
+// before the owner: the group of a file that was given away cannot be set. Both come
+// before the mode, of which they clear bits, and so do the attributes: access
+// control lists contain the mode.
 func setMetadata(file *os.File, target string, old *os.File, have State, want Want) (warnings []string, err error) {
 	is, err := stateOfOpen(file)
 	if err != nil {

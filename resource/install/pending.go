@@ -7,11 +7,9 @@ import (
 )
 
 // A pending-reload marker is an empty file beside the target. There are two, not
-// one with the kind in it, because only presence is atomic: setting a marker is
-// a single system call that is done or not done when this process is killed,
-// and one that somebody else has put there is neither opened nor written. They
-// are not synced: only a crash of this process must not lose them, for a power cut
-// stops the reader of the target as well.
+// one with the kind in it, because only presence is atomic: it takes one system
+// call, and what somebody else has put there is neither opened nor written. They
+// are not synced: a power cut stops the reader of the target as well.
 func reloadName(name string) string  { return "." + name + ".pc4patroni-reload" }
 func partialName(name string) string { return "." + name + ".pc4patroni-partial" }
 

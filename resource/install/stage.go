@@ -15,15 +15,13 @@ import (
 
 const stagedPrefix = ".pc4patroni-"
 
-// process tells the staged files of this process from those of others. The
-// process ID is for RemoveLeftovers. It alone would not do: processes in two
-// containers that share a volume may have the same one, and put the other's
-// half-written file in place.
+// process tells the staged files of this process from those of others. Its ID is
+// for RemoveLeftovers; processes in two containers that share a volume may have the
+// same one, and would put the other's half-written file in place.
 var process = fmt.Sprintf("%d-%s-", os.Getpid(), rand.Text()[:8])
 
-// stagedName returns the name under which the next content of name is staged: a
-// hidden one that ends as name does, because checkers such as HAProxy's look at
-// the extension.
+// stagedName is where the next content of name is staged. It is hidden, and ends as
+// name does, because checkers such as HAProxy's look at the extension.
 func stagedName(name string) string { return stagedPrefix + process + name }
 
 // Staged is a file that was written beside its target and is not yet in its
@@ -59,10 +57,9 @@ func Stage(target string, want Want) (_ *Staged, err error) {
 	return d.stage(name, old, have, want)
 }
 
-// stage writes the next content of name. Where want does not say otherwise, it
-// keeps the owner and mode of the file whose state is have, and the extended
-// attributes of old unless that is nil. A leftover is removed, never opened: it
-// may be anything.
+// stage is Stage for name, in place of the file old whose state is have; old is nil
+// if there is none to take after. A leftover is removed, never opened: it may be
+// anything.
 func (d *directory) stage(name string, old *os.File, have State, want Want) (_ *Staged, err error) {
 	if err := d.remove(stagedName(name)); err != nil {
 		return nil, err
@@ -126,14 +123,13 @@ func (s *Staged) Leave() {
 	s.dir.close()
 }
 
-// RemoveLeftovers removes the files that processes which have ended left staged
-// in the directory of target, whatever their target, and returns their number.
+// RemoveLeftovers removes what processes that have ended left staged in the
+// directory of target, whatever their target, and returns the number of files.
 // Programs call it once at start for each directory.
 //
-// A process counts as ended if no process has its ID, or if this one has it now.
-// So a leftover stays as long as another process has the ID. And the staged file
-// of a live process in another PID namespace (two containers that share a volume)
-// may be removed: its Install then fails and changes nothing.
+// A process counts as ended if nobody has its ID now, or this process has. The
+// staged file of a live process in another PID namespace (two containers that
+// share a volume) may go, too: its Install then fails and changes nothing.
 func RemoveLeftovers(target string) (removed int, err error) {
 	err = inDirectory(target, func(d *directory, _ string) error {
 		dir, err := d.openFile(".", unix.O_RDONLY|unix.O_DIRECTORY)

@@ -77,9 +77,8 @@ func stateOfOpen(file *os.File) (State, error) {
 	return stateOf(&st, file.Name())
 }
 
-// Stat returns the state of target. Where nothing is, not even its directory,
-// that is the zero State; where something other than a regular file is, that is
-// an error.
+// Stat returns the state of target: the zero State where there is nothing, not even
+// its directory, and an error where there is something other than a regular file.
 func Stat(target string) (state State, err error) {
 	err = inDirectory(target, func(d *directory, name string) error {
 		state, err = d.state(name)
