@@ -38,6 +38,8 @@ func TestReadRejects(t *testing.T) {
 		{"interval", base + "min_reload_interval = \"-1s\"\n", `x.toml: line 5: key "min_reload_interval" must not be negative`},
 		{"dots", base + "keys = [\"/../other\"]\n", `x.toml: line 5: key "/../other" leaves the prefix: write it without ..`},
 		{"delimiter", base + "left_delimiter = \"\"\n", `x.toml: line 5: key "left_delimiter" is empty: remove it to use {{`},
+		{"delimiter of a wrong type", base + "left_delimiter = 1\n", `x.toml: line 5: key "left_delimiter" must be a string, in quotes`},
+		{"timeout of a wrong type", base + "check_cmd_timeout = true\n", `x.toml: line 5: key "check_cmd_timeout" must be a number of seconds, or a duration such as "1m30s"`},
 		{"backend", base + "[backend]\nnodes = [\"a\"]\n", `x.toml: line 5: a [backend] table cannot be used here`},
 	}
 	for _, tt := range tests {

@@ -71,8 +71,9 @@ func (d *decoder) store(keys toml.Key, value toml.Primitive, field reflect.Value
 	switch {
 	case field.Type() == reflect.TypeFor[time.Duration]():
 		duration, err := ParseDuration(fmt.Sprint(d.Value(keys...)))
-		field.SetInt(int64(duration))
-		fits = err == nil
+		if fits = err == nil; fits {
+			field.SetInt(int64(duration))
+		}
 	case field.Kind() == reflect.Struct, field.Kind() == reflect.Map && !isTable:
 		fits = isTable
 	default:
