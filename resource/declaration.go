@@ -125,11 +125,6 @@ func read(name string, data []byte, opts *Options) (*Resource, error) {
 			res.byName = append(res.byName, key)
 		}
 	}
-	if opts.DestDir != "" {
-		// As with make's DESTDIR, somebody else installs what is built below
-		// it, perhaps where these names do not exist.
-		res.UID, res.GID = install.Keep, install.Keep
-	}
 	res.ReloadCmd = expand(d.ReloadCmd, res.Dest, res.Dest)
 	res.Backend = r.backend(f.Backend)
 	return res, errors.Join(r.errs...)
@@ -181,7 +176,12 @@ func (r *fileReader) id(nameKey string, name any, numberKey string, number *int6
 		}
 		id = int(*number)
 	}
-	if name == nil || r.opts.DestDir != "" {
+	switch {
+	case r.opts.DestDir != "":
+		// As with make's DESTDIR, somebody else installs what is built below
+		// it, perhaps where these names do not exist.
+		return install.Keep
+	case name == nil:
 		return id
 	}
 	text := fmt.Sprint(name)

@@ -19,9 +19,9 @@ func originalName(name string) string { return "." + name + ".pc4patroni-orig" }
 // package did not write. Then it returns the path of that copy, the original.
 //
 // What this package writes carries the extended attribute user.pc4patroni: a
-// database of our files would go stale. On file systems without such attributes (tmpfs before Linux 6.6, NFS before 4.2) a file of
-// our own is copied, too, at its first replacement. There is never more than one
-// original.
+// database of our files would go stale. On file systems without such attributes
+// (tmpfs before Linux 6.6, NFS before 4.2) a file of our own is copied, too, at its
+// first replacement. There is never more than one original.
 //
 // A hard link instead of a copy would not do: it would share what is written in
 // place, and the kernel refuses one to a file of somebody else's
