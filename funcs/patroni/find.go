@@ -24,8 +24,11 @@ func clusterPath(key string) (string, bool) {
 // groupNumber returns the number of the Citus group that a path element names
 // (Patroni: postgresql/mpp/citus.py Citus.group_re).
 func groupNumber(element string) (int, bool) {
+	if !isNumber(element) || len(element) > 9 || element[0] == '0' && element != "0" {
+		return 0, false
+	}
 	number, err := strconv.Atoi(element)
-	return number, err == nil && number >= 0 && len(element) <= 9 && strconv.Itoa(number) == element
+	return number, err == nil
 }
 
 // isNumber tells whether a path element consists of digits, be it the number of
