@@ -9,8 +9,7 @@ import (
 )
 
 // clusterCache holds what was decoded from the keys of a store until one of
-// the keys that it came from changes. Paths are relative to the prefix of the
-// resource; that of a cluster at the prefix itself is "".
+// these keys changes. Paths are relative to the prefix of the resource.
 type clusterCache struct {
 	decoded map[string]*patroni.Cluster
 	// prefix is what the decoded clusters have in front of their paths.
@@ -42,8 +41,7 @@ func (s *Store) clusterPaths() []string {
 }
 
 // cluster returns the cluster at a path below prefix, or nil if the keys there
-// are none. A cluster never changes: after a change of one of its keys a new
-// one is decoded.
+// are none.
 func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 	c := &s.clusters
 	if c.prefix != prefix {
@@ -69,9 +67,8 @@ func (s *Store) cluster(prefix, path string) *patroni.Cluster {
 }
 
 // Clusters returns every cluster among the keys, sorted by scope and then by
-// path, as the function clusters gives them to templates. prefix is that of
-// the resource. The clusters may be kept and read; later changes of the store
-// do not touch them.
+// path. prefix is that of the resource. Later changes of the store do not touch
+// the clusters.
 func (s *Store) Clusters(prefix string) []*patroni.Cluster {
 	paths := s.clusterPaths()
 	clusters := make([]*patroni.Cluster, 0, len(paths))
@@ -103,9 +100,8 @@ func (c *clusterCache) note(cluster *patroni.Cluster) {
 }
 
 // Problems returns what is wrong with members of the clusters that were decoded
-// since the last call, sorted, each beginning with the key. A cluster is
-// decoded again after each change of its keys: a problem comes back until it
-// is solved, and the caller knows which ones it has logged.
+// since the last call, sorted, each beginning with the key. After each change
+// of the cluster's keys a problem comes back until it is solved.
 func (s *Store) Problems() []string {
 	problems := s.clusters.problems
 	s.clusters.problems = nil

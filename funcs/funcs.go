@@ -1,10 +1,9 @@
 // Package funcs gives templates their functions: confd's over the keys of a
 // resource, the pure ones of sprig, and Patroni's clusters.
 //
-// Keys come in through a Store, which the owner of a resource keeps up to date
-// with every change; what one execution of a template sees is an Env, and Map
-// turns an Env into functions for text/template. The package knows nothing of
-// backends, and nothing of files but whether one exists.
+// Keys come in through a Store; what one execution of a template sees is an Env,
+// and Map turns an Env into functions for text/template. The package knows
+// nothing of backends, and nothing of files but whether one exists.
 package funcs
 
 import (
@@ -15,15 +14,12 @@ import (
 
 // Env is what one execution of a template sees. The functions of Map read it
 // when they are called: the owner of a parsed template fills the Env before
-// each execution, and the template may serve many resources, one at a time.
-//
-// An Env belongs to one goroutine at a time.
+// each execution. An Env belongs to one goroutine at a time.
 type Env struct {
 	// Store holds the keys. It must be set.
 	Store *Store
-	// Prefix is that of the resource: what stands before every key of the
-	// store in the backend. Clusters take their names from it and errors
-	// mention it.
+	// Prefix is what stands before every key of the store in the backend.
+	// Clusters take their names from it and errors mention it.
 	Prefix string
 	// Now is the clock of datetime; nil is time.Now.
 	Now func() time.Time

@@ -25,9 +25,8 @@ type Resolver interface {
 var _ Resolver = (*net.Resolver)(nil)
 
 // lookupIP returns the addresses of host, sorted as text. A name that does not
-// exist has none, as in confd. A DNS server that does not answer is the same
-// to confd and an error here: the file stays as it is, and an outage of the DNS
-// does not empty a proxy.
+// exist has none, as in confd. Unlike there, a DNS server that does not answer
+// is an error, so that its outage does not empty a proxy.
 func (e *Env) lookupIP(host string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
@@ -52,9 +51,9 @@ func (e *Env) lookupFamily(host, mark string) ([]string, error) {
 	}), err
 }
 
-// lookupSRV returns the records of a service. They are in confd's order, by
-// target, port, priority and weight run together as text: by priority alone
-// the resolver shuffles them, and each render would differ.
+// lookupSRV returns the records of a service in confd's order, by target, port,
+// priority and weight run together as text: the resolver shuffles those of
+// equal priority, and each render would differ.
 func (e *Env) lookupSRV(service, proto, name string) ([]*net.SRV, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
@@ -69,9 +68,8 @@ func (e *Env) lookupSRV(service, proto, name string) ([]*net.SRV, error) {
 }
 
 // lookupIface returns the first address of the family of an interface of this
-// host, leaving out those that are valid on its link alone. The fork of confd
-// that has it gives an empty text where there is none; here that is an error,
-// so that no proxy is told to listen everywhere.
+// host, leaving out those that are valid on its link alone. Unlike in the fork of
+// confd that has it, none is an error: no proxy is told to listen everywhere.
 func lookupIface(name, family string, isOfFamily func(netip.Addr) bool) (string, error) {
 	iface, err := net.InterfaceByName(name)
 	if err != nil {

@@ -16,11 +16,9 @@ import (
 )
 
 // decodeJSON decodes one JSON value. A whole number that fits becomes an int64,
-// however it is spelled, and prints as plain digits; every other number stays a
-// json.Number, which prints as it is written. encoding/json's float64 would
+// every other one a json.Number, which prints as it is written: float64 would
 // print 2592000 as 2.592e+06 and lose the last digits of a system identifier.
-//
-// Its errors tell where the text is wrong and never what it says.
+// Errors tell where the text is wrong and never what it says.
 func decodeJSON(text string) (any, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("the text is empty, not JSON")

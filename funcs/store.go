@@ -13,13 +13,12 @@ import (
 
 // A Store holds the keys of one resource, relative to its prefix and with a
 // leading slash, as templates see them. Values live in memkv and answers are
-// memkv's. Beside it stand the clusters that were decoded so far, and an index,
-// because memkv looks at every key for each gets, ls and lsdir.
+// memkv's, but come from an index: memkv looks at every key for each gets, ls
+// and lsdir.
 //
-// A key keeps its own name, whatever its segments are. But where memkv takes
-// "/a/../b/x" for a key below "/b", here it is below nothing: ls, lsdir and the
-// clusters pass over keys with empty, "." or ".." segments. Whoever may write
-// below /a must not be able to change what is below /b.
+// Where memkv takes "/a/../b/x" for a key below "/b", here it is below nothing:
+// ls, lsdir and the clusters pass over keys with empty, "." or ".." segments.
+// Whoever may write below /a must not be able to change what is below /b.
 //
 // A Store belongs to one goroutine at a time.
 type Store struct {
@@ -46,8 +45,7 @@ func (s *Store) Get(key string) (string, bool) {
 	return kv.Value, err == nil
 }
 
-// Set gives key a value. For a key that exists it costs a write to memkv, and
-// drops what was decoded from the old value.
+// Set gives key a value.
 func (s *Store) Set(key, value string) {
 	if s.put(key, value) {
 		at, _ := slices.BinarySearch(s.keys, key)
@@ -68,9 +66,8 @@ func (s *Store) Del(key string) {
 	s.clusters.changed(key)
 }
 
-// Replace makes the store hold values and nothing else. What was decoded from
-// keys that stay as they are is kept, so that a full read which finds nothing
-// new costs little.
+// Replace makes the store hold values and nothing else. A full read that finds
+// nothing new costs little.
 func (s *Store) Replace(values map[string]string) {
 	changed := false
 	s.keys = slices.DeleteFunc(s.keys, func(key string) bool {
@@ -194,8 +191,8 @@ func (s *Store) ls(filePath string) []string {
 	return slices.Compact(names)
 }
 
-// lsdir is memkv's ListDir: the names below filePath that have keys below them.
-// There are none below "/", for the same reason as in ls.
+// lsdir is memkv's ListDir: the names below filePath that have keys below them,
+// none for "/", as in ls.
 func (s *Store) lsdir(filePath string) []string {
 	dir, known := directory(filePath)
 	if !known {
@@ -205,8 +202,7 @@ func (s *Store) lsdir(filePath string) []string {
 }
 
 // directory returns the clean path that templates mean by "/a/b" or "/a/b/", ""
-// for the root. For another path memkv compares the cleaned path but strips it
-// as it is written; what comes out of that is left to memkv.
+// for the root. What comes out of other paths is left to memkv.
 func directory(filePath string) (dir string, known bool) {
 	dir = strings.TrimSuffix(filePath, "/")
 	return dir, filePath == "/" || isClean(dir)

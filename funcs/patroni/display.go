@@ -1,10 +1,8 @@
 package patroni
 
 // DisplayRole returns the role that "patronictl list" prints: Leader, Standby
-// Leader, Sync Standby, Quorum Standby or Replica. It follows from the leader
-// and sync keys and never from what the member says of itself, so that a node
-// that is demoted, being cloned or promoted by hand shows as Replica (Patroni:
-// utils.py cluster_as_json, ctl.py output_members).
+// Leader, Sync Standby, Quorum Standby or Replica, whatever the member says of
+// itself (Patroni: utils.py cluster_as_json, ctl.py output_members).
 func (m *Member) DisplayRole() string {
 	switch {
 	case m.IsLeader && m.cluster.StandbyCluster:
@@ -31,9 +29,8 @@ func (m *Member) DisplayState() string {
 
 // Upstream returns the member that m should stream from: the one that its tag
 // replicatefrom names if that is another usable member, else the leader. It is
-// nil for the leader, where neither is there, and for a member with the tag
-// nostream, which takes its WAL from the archive (Patroni: ctl.py
-// topology_sort, tags.py Tags.nostream).
+// nil for the leader, where neither is there, and with the tag nostream
+// (Patroni: ctl.py topology_sort, tags.py Tags.nostream).
 func (m *Member) Upstream() *Member {
 	if m.IsLeader || m.NoStream {
 		return nil

@@ -1,10 +1,9 @@
 package patroni
 
 // WithinLag returns the members of list that are known to lag no more than
-// limit behind the leader. A lag is unknown where the position of the leader or
-// that of the member is; Patroni's "/replica?lag=" lets everybody pass where the
-// leader's is missing. It goes by Lag, which on Patroni before 4.1 is less than
-// the lag of replay that /replica sees.
+// limit behind the leader. Unlike it, Patroni's "/replica?lag=" lets everybody
+// pass where the leader's position is missing, and before 4.1 it sees the lag of
+// replay, which is more than Lag.
 func WithinLag(limit Bytes, list []*Member) []*Member {
 	return Filter(list, func(m *Member) bool { return m.Lag.Known() && m.Lag <= limit })
 }

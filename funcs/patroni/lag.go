@@ -14,8 +14,7 @@ import (
 type Bytes int64
 
 // Unknown is the lag of a member about which the store says nothing. It is
-// larger than every other lag, so that a comparison such as "lag below 16 MB"
-// is never true of a lag that nobody knows.
+// larger than every other lag, so that it is below no limit.
 const Unknown Bytes = math.MaxInt64
 
 // Known tells whether b is an amount rather than Unknown.
@@ -42,10 +41,9 @@ var units = map[string]Bytes{"": 1, "B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 
 
 // ParseBytes returns the number of bytes that text stands for, in the notation
 // of PostgreSQL's configuration and of "/replica?lag=": a number, which may
-// have a fraction, and a unit of B, kB, MB, GB and TB, in exactly this case;
-// each is 1024 times the one before. A number without a unit is bytes. Unlike
-// Patroni, for which a limit that it cannot read means none at all, ParseBytes
-// returns an error (Patroni: utils.py parse_int).
+// have a fraction, and perhaps a unit of B, kB, MB, GB and TB, in exactly this
+// case. To Patroni a limit that it cannot read means none at all (Patroni:
+// utils.py parse_int); here it is an error.
 func ParseBytes(text string) (Bytes, error) {
 	digits := strings.TrimRightFunc(strings.TrimSpace(text), unicode.IsLetter)
 	unit := strings.TrimSpace(text)[len(digits):]

@@ -13,13 +13,10 @@ var (
 )
 
 // OnlyPositionsMoved tells whether the change of a key from before to after can
-// have moved nothing but positions in the write-ahead log, as a heartbeat does.
-// The key is that of a member, status or optime/leader, at any path, and both
-// values are of the form that Patroni writes there: another program's
-// "/app/status" is no heartbeat. A key that appears or disappears never is:
-// callers ask about two values of a key that stays.
-//
-// Patroni: ha.py touch_member, dcs/__init__.py write_status.
+// have moved nothing but positions in the write-ahead log, as a heartbeat does:
+// the key is that of a member, status or optime/leader, and both values are of
+// the form that Patroni writes there (Patroni: ha.py touch_member,
+// dcs/__init__.py write_status).
 func OnlyPositionsMoved(key, before, after string) bool {
 	dir, name, _ := cutLast(key)
 	switch {

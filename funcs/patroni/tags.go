@@ -43,9 +43,9 @@ func priority(excluded, rank value) (bool, int64) {
 }
 
 // Tags returns all tags with values of type bool, string, json.Number, or lists
-// and maps of these; see Tag for their text. A tag that holds a character that
-// cannot be printed, such as a newline, is left out. The name and the value may
-// hold all others, quotes and spaces too. The map is the caller's to change.
+// and maps of these. A tag that holds a character that cannot be printed, such as
+// a newline, is left out; names and values may hold all others, quotes and spaces
+// too. The map is the caller's to change.
 func (m *Member) Tags() map[string]any {
 	tags := map[string]any{}
 	for name, v := range m.tags.fields() {

@@ -16,10 +16,8 @@ const maxText = 255
 const unknown = "unknown"
 
 // nameProblem returns why name is not fit to be printed into the configuration
-// of a proxy as safeName prints it, or the empty string. A name consists of
-// letters and digits of any script, of - . _ : @ + and of spaces, and begins
-// with a letter, a digit or an underscore, so that it cannot be taken for an
-// option or for YAML syntax.
+// of a proxy as safeName prints it, or the empty string. What it begins with
+// cannot be taken for an option or for YAML syntax.
 func nameProblem(name string) string {
 	switch {
 	case name == "":
@@ -78,8 +76,7 @@ func replaceUnsafe(text, also string) string {
 
 // safeWords returns text if it consists of words of ASCII letters, digits, -
 // and _ with single spaces between them, as all of Patroni's roles and states
-// do, and "unknown" if it is empty or anything else. Words that Patroni may
-// come up with one day pass.
+// do, also those to come, else "unknown".
 func safeWords(text string) string {
 	for word := range strings.SplitSeq(text, " ") {
 		if word == "" || len(text) > 64 || !consistsOf(word, "-_") {

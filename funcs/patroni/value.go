@@ -7,13 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// A value is the text of one JSON value as Patroni's decoder (Python's
-// json.loads) accepts it: strict JSON, and NaN, Infinity and -Infinity, which a
-// tag such as ".inf" becomes and which read as strings here. The empty value
-// stands for a field that is not there.
-//
-// Keeping the text keeps all digits of numbers. What Python would make of a value
-// is up to the methods in python.go.
+// A value is the text of one JSON value as Python's json.loads accepts it: strict
+// JSON, and NaN, Infinity and -Infinity, which a tag such as ".inf" becomes and
+// which read as strings here. The empty value stands for a field that is not
+// there. Keeping the text keeps all digits of numbers.
 type value string
 
 // UnmarshalJSON implements json.Unmarshaler.
