@@ -54,20 +54,16 @@ func setMetadata(file *os.File, target string, old *os.File, have State, want Wa
 // metadata returns the owner, group and mode of a file that replaces one whose
 // state is have. Keep stands for those of the running user.
 func (w Want) metadata(have State) (uid, gid, mode int) {
-	uid, gid, mode = Keep, Keep, 0o644
-	if have.Exists {
-		uid, gid, mode = have.UID, have.GID, have.Mode
+	if !have.Exists {
+		have = State{UID: Keep, GID: Keep, Mode: 0o644}
 	}
-	if w.UID != Keep {
-		uid = w.UID
+	unlessKept := func(want, have int) int {
+		if want == Keep {
+			return have
+		}
+		return want
 	}
-	if w.GID != Keep {
-		gid = w.GID
-	}
-	if w.Mode != Keep {
-		mode = w.Mode
-	}
-	return uid, gid, mode
+	return unlessKept(w.UID, have.UID), unlessKept(w.GID, have.GID), unlessKept(w.Mode, have.Mode)
 }
 
 // setTime gives the file called name the modification time t, unless that is
