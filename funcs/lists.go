@@ -11,8 +11,8 @@ import (
 // Functions that take a list of members last, for pipelines.
 
 // asMembers returns what a filter was given as a list: a list of members, also
-// one that a function of sprig has made, a single member, or nothing. A single
-// member without an address counts as nothing.
+// one that a function of sprig has made, a single member that has an address, or
+// nothing.
 func asMembers(list any) ([]*patroni.Member, error) {
 	switch list := list.(type) {
 	case nil:

@@ -177,22 +177,19 @@ var httpPorts = map[string]int{"http": 80, "https": 443}
 func (e endpoint) isHTTP() bool { return len(e.addrs) > 0 && httpPorts[e.scheme] > 0 }
 
 // uri returns the endpoint as a URL of the given scheme that every reader of
-// URLs accepts: a zone has its percent sign encoded, and so has the path what
-// needs it. User, password, query and fragment are gone.
+// URLs accepts: encoded are the percent sign of a zone, and all of the path that
+// could mean something to a shell or to the file of a proxy. User, password,
+// query and fragment are gone.
 func (e endpoint) uri(scheme string) string {
 	hosts := make([]string, len(e.addrs))
 	for i, addr := range e.addrs {
 		addr.host = strings.Replace(addr.host, "%", "%25", 1)
 		hosts[i] = addr.String()
 	}
-	return scheme + "://" + strings.Join(hosts, ",") + escapePath(e.path)
-}
-
-// escapePath returns path with all that could mean something to a shell or to
-// the file of a proxy encoded; what is encoded already stays.
-func escapePath(path string) string {
-	if decoded, err := url.PathUnescape(path); err == nil {
-		path = decoded
+	path, err := url.PathUnescape(e.path)
+	if err != nil {
+		path = e.path
 	}
-	return strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(path))
+	path = strings.NewReplacer("%2F", "/", "+", "%20").Replace(url.QueryEscape(path))
+	return scheme + "://" + strings.Join(hosts, ",") + path
 }

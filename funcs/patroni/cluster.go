@@ -251,7 +251,8 @@ func (c *Cluster) join(s syncState) {
 	c.SyncLeader, c.Quorum = safeName(s.leader), s.quorum
 	for _, m := range c.Members {
 		m.IsLeader = c.leaderKey != "" && m.key == c.leaderKey
-		m.InSync = s.names(m.key)
+		// PostgreSQL does not look at case here, and neither does Patroni.
+		m.InSync = slices.Contains(s.standby, strings.ToLower(m.key))
 		m.setLags(c.Optime)
 		if m.IsLeader {
 			m.Promoted = m.Usable() && !c.StandbyCluster && m.Role == RolePrimary && m.Running

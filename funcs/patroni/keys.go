@@ -1,9 +1,6 @@
 package patroni
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // This file decodes the keys of a cluster other than those of its members.
 
@@ -18,30 +15,19 @@ func (c *Cluster) setConfig(text string) (ok bool) {
 	}
 	c.Paused = config["pause"].isTrue()
 	c.Failsafe = config["failsafe_mode"].isTrue()
-	c.SyncMode = syncMode(config["synchronous_mode"])
-	c.StandbyCluster = isStandbyCluster(config["standby_cluster"])
+	standby := config["standby_cluster"].fields()
+	c.StandbyCluster = standby["host"].truthy() || standby["port"].truthy() || standby["restore_command"].truthy()
+	switch mode := config["synchronous_mode"]; {
+	case c.StandbyCluster:
+	case mode.isTrue():
+		c.SyncMode = SyncOn
+	case strings.EqualFold(mode.text(), SyncQuorum):
+		c.SyncMode = SyncQuorum
+	}
 	if n, ok := config["maximum_lag_on_failover"].integer(); ok {
 		c.MaxLagOnFailover = Bytes(n)
 	}
-	if c.StandbyCluster {
-		c.SyncMode = SyncOff
-	}
 	return true
-}
-
-func syncMode(v value) string {
-	if v.isTrue() {
-		return SyncOn
-	}
-	if strings.EqualFold(v.text(), SyncQuorum) {
-		return SyncQuorum
-	}
-	return SyncOff
-}
-
-func isStandbyCluster(v value) bool {
-	fields := v.fields()
-	return fields["host"].truthy() || fields["port"].truthy() || fields["restore_command"].truthy()
 }
 
 // A Promotion is one line of a cluster's history: the end of a timeline.
@@ -125,12 +111,6 @@ func parseSync(mode, text string) syncState {
 		}
 	}
 	return s
-}
-
-// names tells whether the key names the member as a standby. PostgreSQL does
-// not look at case here, and neither does Patroni.
-func (s syncState) names(member string) bool {
-	return slices.Contains(s.standby, strings.ToLower(member))
 }
 
 // A Failover is a request to change the leader. It is a switchover if Leader is
