@@ -51,7 +51,6 @@ func (lib *library) source(name string) (*source, error) {
 		return s, nil
 	}
 	s := &source{dir: lib.dir, name: name, trees: map[string]*parse.Tree{}, calls: map[string]bool{}}
-	s.idle.New = s.newInstance
 	digest := sha256.New()
 	computes := false
 	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {

@@ -30,7 +30,9 @@ type source struct {
 	calls    map[string]bool          // the functions that are called; nil is all
 	computed map[string]*templateFile // what may be included by a computed name
 	digest   [sha256.Size]byte        // of all that was read
-	idle     sync.Pool                // of *instance
+
+	mu   sync.Mutex
+	idle []*instance
 }
 
 // instance is an executable copy of a source; one execution at a time.
@@ -42,7 +44,7 @@ type instance struct {
 
 // newInstance returns an instance with only the functions that are called:
 // text/template keeps two maps of them, and a template calls few of hundreds.
-func (s *source) newInstance() any {
+func (s *source) newInstance() *instance {
 	in := &instance{env: &funcs.Env{}}
 	functions := funcs.Map(in.env)
 	functions["include"] = func(name string, data ...any) (string, error) { return in.include(s, name, data) }
@@ -100,9 +102,10 @@ func (in *instance) include(s *source, name string, data []any) (string, error) 
 // Several goroutines may call it at once, each with its own env.
 func (res *Resource) Render(env *funcs.Env) ([]byte, error) {
 	s := res.source
-	in := s.idle.Get().(*instance)
-	defer s.idle.Put(in)
+	in := s.borrow()
+	defer s.giveBack(in)
 	*in.env = *env
+	in.includes = 0
 	var out bytes.Buffer
 	err := in.root.Execute(&out, nil)
 	env.UsedTime = in.env.UsedTime
@@ -111,4 +114,21 @@ func (res *Resource) Render(env *funcs.Env) ([]byte, error) {
 		return nil, explain(s.dir, err, nil)
 	}
 	return out.Bytes(), nil
+}
+
+func (s *source) borrow() *instance {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.idle); n > 0 {
+		in := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return in
+	}
+	return s.newInstance()
+}
+
+func (s *source) giveBack(in *instance) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = append(s.idle, in)
 }
