@@ -32,12 +32,11 @@ func isOurs(file *os.File) bool {
 // label and access control list. Attributes that describe the replaced content
 // (hashes, capabilities) are not copied.
 func copyAttributes(old, file *os.File, target string) (warnings []string, err error) {
-	list := make([]byte, maxAttribute)
-	n, err := unix.Flistxattr(int(old.Fd()), list)
+	list, err := readAttribute(func(buf []byte) (int, error) { return unix.Flistxattr(int(old.Fd()), buf) })
 	if err != nil && !errors.Is(err, unix.ENOTSUP) {
 		return nil, fmt.Errorf("list the extended attributes of %s: %w", target, err)
 	}
-	for name := range strings.SplitSeq(string(list[:max(n, 0)]), "\x00") {
+	for name := range strings.SplitSeq(string(list), "\x00") {
 		switch name {
 		case "", "security.ima", "security.evm", "security.capability", oursAttribute:
 			continue
@@ -63,7 +62,16 @@ func copyAttributes(old, file *os.File, target string) (warnings []string, err e
 
 // attribute returns an extended attribute of file.
 func attribute(file *os.File, name string) ([]byte, error) {
-	value := make([]byte, maxAttribute)
-	n, err := unix.Fgetxattr(int(file.Fd()), name, value)
-	return value[:max(n, 0)], err
+	return readAttribute(func(buf []byte) (int, error) { return unix.Fgetxattr(int(file.Fd()), name, buf) })
+}
+
+// readAttribute returns what read puts into its argument, which is seldom long.
+func readAttribute(read func(buf []byte) (int, error)) ([]byte, error) {
+	buf := make([]byte, 256)
+	n, err := read(buf)
+	if errors.Is(err, unix.ERANGE) {
+		buf = make([]byte, maxAttribute)
+		n, err = read(buf)
+	}
+	return buf[:max(n, 0)], err
 }
