@@ -12,10 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// The hand-made parser of this file reads what Patroni writes: unlike net/url
-// it accepts an IPv6 zone with a bare percent sign and several hosts (Patroni:
-// postgresql/config.py resolve_connection_addresses, utils.py uri). It never
-// guesses: what could be read in two ways is an error.
+// Unlike net/url, the parser of this file accepts what Patroni writes: an IPv6
+// zone with a bare percent sign, and several hosts (Patroni:
+// postgresql/config.py resolve_connection_addresses, utils.py uri). What could
+// be read in two ways is an error.
 
 // hostPort is one address. A port of 0 is one that is not there.
 type hostPort struct {
@@ -36,6 +36,13 @@ func (a hostPort) String() string {
 	return host + ":" + strconv.Itoa(a.port)
 }
 
+// parts returns the host, the port, which is by default fallback, and both as
+// text.
+func (a hostPort) parts(fallback int) (host string, port int, addr string) {
+	a.port = cmp.Or(a.port, fallback)
+	return a.host, a.port, a.String()
+}
+
 // endpoint is a URL that has been taken apart and found harmless.
 type endpoint struct {
 	scheme string     // in lower case, empty if there is none
@@ -43,11 +50,9 @@ type endpoint struct {
 	path   string     // as stored, with the leading slash, or empty
 }
 
-// parseEndpoint takes raw apart. An error means that raw is hostile or broken:
-// it holds control characters, or the part with host and port holds anything
-// that is neither. The error describes what is wrong and quotes nothing of raw,
-// which may hold a password. A raw without a scheme gives an endpoint without
-// addresses, as Patroni's urlparse does.
+// parseEndpoint takes raw apart. An error means that raw is hostile or broken; it
+// quotes nothing of raw, which may hold a password. A raw without a scheme gives
+// an endpoint without addresses, as Patroni's urlparse does.
 func parseEndpoint(raw string) (endpoint, error) {
 	for i, r := range raw {
 		isInvalid := r == utf8.RuneError && !strings.HasPrefix(raw[i:], "\uFFFD")

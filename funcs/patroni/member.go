@@ -1,7 +1,6 @@
 package patroni
 
 import (
-	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -69,10 +68,9 @@ type Member struct {
 
 	// Role is what the local PostgreSQL is, as opposed to who holds the lock:
 	// the two disagree for seconds to minutes around every change. "master",
-	// which Patroni wrote up to 3.3, reads as "primary". "unknown" if absent.
-	Role string `json:"role"`
-	// State is "running" or another of Patroni's words; "unknown" if absent
-	// (Patroni: dcs/__init__.py Member.state).
+	// which Patroni wrote up to 3.3, reads as "primary". State is "running" or
+	// another of Patroni's words. Both are "unknown" if absent.
+	Role  string `json:"role"`
 	State string `json:"state"`
 	// Version is that of Patroni, not of PostgreSQL.
 	Version string `json:"version"`
@@ -233,29 +231,22 @@ func (m *Member) setAddresses(connURL, apiURL, proxyURL string) {
 	if m.Problem != "" {
 		return
 	}
-	m.Addrs = make([]string, len(conn.addrs))
-	for i, addr := range conn.addrs {
-		addr.port = cmp.Or(addr.port, defaultPort)
-		m.Addrs[i] = addr.String()
-		if i == 0 {
-			m.Host, m.Port, m.Addr = addr.host, addr.port, m.Addrs[0]
-		}
-	}
 	m.ConnURL = conn.uri("postgres")
+	m.Host, m.Port, m.Addr = conn.addrs[0].parts(defaultPort)
+	for _, address := range conn.addrs {
+		_, _, addr := address.parts(defaultPort)
+		m.Addrs = append(m.Addrs, addr)
+	}
 	if m.Host == "localhost" {
 		m.Warning = "conn_url names localhost, which is another host for everybody else; set postgresql.connect_address"
 	}
 	if len(proxy.addrs) > 0 {
-		addr := proxy.addrs[0]
-		addr.port = cmp.Or(addr.port, defaultPort)
-		m.ProxyHost, m.ProxyPort, m.ProxyAddr = addr.host, addr.port, addr.String()
 		m.ProxyURL = proxy.uri("postgres")
+		m.ProxyHost, m.ProxyPort, m.ProxyAddr = proxy.addrs[0].parts(defaultPort)
 	}
 	if api.isHTTP() {
-		addr := api.addrs[0]
-		m.APIURL = api.uri(api.scheme)
-		addr.port = cmp.Or(addr.port, httpPorts[api.scheme])
-		m.APIScheme, m.APIHost, m.APIPort, m.APIAddr = api.scheme, addr.host, addr.port, addr.String()
+		m.APIURL, m.APIScheme = api.uri(api.scheme), api.scheme
+		m.APIHost, m.APIPort, m.APIAddr = api.addrs[0].parts(httpPorts[api.scheme])
 	}
 }
 
@@ -307,6 +298,6 @@ func settingChanges(v value) []SettingChange {
 			changes = append(changes, c)
 		}
 	}
-	slices.SortFunc(changes, func(a, b SettingChange) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(changes, func(a, b SettingChange) int { return strings.Compare(a.Name, b.Name) })
 	return changes
 }
