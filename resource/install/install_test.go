@@ -123,7 +123,8 @@ func TestInstall(t *testing.T) {
 	}
 	must(t, ClearPending(target))
 	must(t, os.Chmod(target, 0o640))
-	must(t, unix.Setxattr(target, "user.test", []byte("kept"), 0))
+	long := strings.Repeat("kept ", 200)
+	must(t, unix.Setxattr(target, "user.test", []byte(long), 0))
 	result := put(t, target, "two\n", Options{Backup: true})
 	if now, err := Stat(target); err != nil || now != result.State {
 		t.Errorf("state = %+v, %v, want %+v", now, err, result.State)
@@ -131,8 +132,8 @@ func TestInstall(t *testing.T) {
 	if got := read(t, target); got != "two\n" || result.State.Mode != 0o640 {
 		t.Errorf("content %q, mode %o", got, result.State.Mode)
 	}
-	value := make([]byte, 10)
-	if n, err := unix.Getxattr(target, "user.test", value); err != nil || string(value[:n]) != "kept" {
+	value := make([]byte, 2*len(long))
+	if n, err := unix.Getxattr(target, "user.test", value); err != nil || string(value[:n]) != long {
 		t.Errorf("extended attribute = %q, %v", value[:max(n, 0)], err)
 	}
 	if got := read(t, target+".bak"); got != "one\n" {
