@@ -63,9 +63,10 @@ func Find(keys iter.Seq[string]) []string {
 	}
 	paths := make([]string, 0, len(found))
 	for path := range found {
-		parent, element, ok := cutLast(path)
-		if _, isGroup := groupNumber(element); ok && isGroup && !namespaces[parent] {
-			path = parent
+		if parent, element, ok := cutLast(path); ok && !namespaces[parent] {
+			if _, isGroup := groupNumber(element); isGroup {
+				path = parent
+			}
 		}
 		paths = append(paths, path)
 	}
