@@ -65,6 +65,9 @@ func Find(keys iter.Seq[string]) []string {
 	for path := range found {
 		if parent, element, ok := cutLast(path); ok && !namespaces[parent] {
 			if _, isGroup := groupNumber(element); isGroup {
+				if found[parent] {
+					continue
+				}
 				path = parent
 			}
 		}

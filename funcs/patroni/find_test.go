@@ -30,6 +30,7 @@ func TestFind(t *testing.T) {
 		{"Citus with plain leftovers", "/s/demo/initialize /s/demo/0/leader", []string{"/s/demo"}},
 		{"scopes called by numbers beside others", "/s/0/leader /s/1/leader /s/batman/leader", []string{"/s/0", "/s/1", "/s/batman"}},
 		{"a number that is no group", "/s/demo/0/leader /s/demo/007/leader", []string{"/s/demo", "/s/demo/007"}},
+		{"a group in a group", "/s/demo/0/0/leader /s/demo/0/leader", []string{"/s/demo"}},
 		{"members called like keys", "/s/b/leader /s/b/members/leader /s/b/members/initialize /s/b/members/x/leader /s/b/members/0/leader", []string{"/s/b"}},
 		{"members below members", "/s/b/leader /s/b/members/x/members/y", []string{"/s/b"}},
 		{"a cluster in a cluster", "/s/b/leader /s/b/c/leader", []string{"/s/b", "/s/b/c"}},
