@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -30,6 +31,7 @@ type chaosCluster struct {
 	token   int // of the cluster: one more after each restore
 
 	authority *etcdtest.Authority // nil: without TLS, and everybody may do everything
+	tls       *tls.Config         // of the test's own connections
 	protected bool                // who has no password may do nothing
 }
 
@@ -78,6 +80,7 @@ func startChaosCluster(t *testing.T, secure bool) *chaosCluster {
 	c := &chaosCluster{t: t, dir: proctest.WorkDir(t)}
 	if secure {
 		c.authority = etcdtest.NewAuthority(t)
+		c.tls = c.authority.ClientConfig()
 	}
 	run(t, "ip", "link", "set", "lo", "up")
 	for _, bridge := range []string{"clients", "peers"} {
@@ -147,7 +150,7 @@ func (c *chaosCluster) protect() {
 func (c *chaosCluster) dial() (*clientv3.Client, error) {
 	cfg := clientv3.Config{Endpoints: c.urls(), DialTimeout: 5 * time.Second, Logger: zap.NewNop()}
 	if c.protected {
-		cfg.TLS, cfg.Username, cfg.Password = c.authority.ClientConfig(), "root", etcdtest.RootPassword
+		cfg.TLS, cfg.Username, cfg.Password = c.tls, "root", etcdtest.RootPassword
 	}
 	return clientv3.New(cfg)
 }
