@@ -22,8 +22,8 @@ type stream struct {
 	queue []*pb.WatchRequest // to be sent
 	wake  chan struct{}      // holds a value once queue has grown
 
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
+	end func()
+	wg  sync.WaitGroup
 }
 
 // openStream opens a stream. It ends with ctx; close waits for that.
@@ -31,14 +31,18 @@ func openStream(ctx context.Context, c *Client) (*stream, error) {
 	// Without the deadline of ctx, of which gRPC would tell the server: it could
 	// end the stream a moment earlier than we do, as if the connection broke.
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, cancel)
+	forget := context.AfterFunc(ctx, cancel)
+	end := func() {
+		forget()
+		cancel()
+	}
 	ctx = clientv3.WithRequireLeader(alive)
 	rpc, err := c.watch.Watch(ctx)
 	if err != nil {
-		cancel()
+		end()
 		return nil, err
 	}
-	st := &stream{in: make(chan *pb.WatchResponse), wake: make(chan struct{}, 1), cancel: cancel}
+	st := &stream{in: make(chan *pb.WatchResponse), wake: make(chan struct{}, 1), end: end}
 	st.wg.Go(func() {
 		defer close(st.in)
 		for {
@@ -108,7 +112,7 @@ func (st *stream) send(req *pb.WatchRequest) {
 }
 
 func (st *stream) close() {
-	st.cancel()
+	st.end()
 	st.wg.Wait()
 }
 
