@@ -89,6 +89,7 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 	gauge(metricBackendUp, number(allConnected(status.Backends)))
 	gauge(metricBuildInfo, 1, m.build.Version, m.build.Revision, m.build.GoVersion)
 	gauge(metricConfigOutdated, number(status.Outdated))
+	hasPrimary := map[[2]string]bool{} // by labels, which two clusters share whose paths look the same
 	for _, c := range m.clusters().clusters {
 		groups := c.Groups
 		if len(groups) == 0 {
@@ -96,9 +97,14 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 		}
 		for _, g := range groups {
 			if !g.StandbyCluster && len(g.Members) > 0 { // without members it is known in part only
-				gauge(metricHasPrimary, number(g.Primary != nil), label(c.Backend), label(g.Path))
+				labels := [2]string{label(c.Backend), label(g.Path)}
+				others, twice := hasPrimary[labels]
+				hasPrimary[labels] = g.Primary != nil && (others || !twice)
 			}
 		}
+	}
+	for labels, all := range hasPrimary {
+		gauge(metricHasPrimary, number(all), labels[0], labels[1])
 	}
 	events := 0
 	resyncs := map[string]int{

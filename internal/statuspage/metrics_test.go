@@ -201,6 +201,24 @@ func TestMetricsOfOddNames(t *testing.T) {
 	}
 }
 
+// TestMetricsOfOddClusters: a scrape must not fail because a scope that cannot be
+// used looks like another once it is printable. The worse of the two counts.
+func TestMetricsOfOddClusters(t *testing.T) {
+	for odd, printed := range map[string]string{"my db": "my_db", "my\xffdb": "my?db"} {
+		keys := threeNodes(odd)
+		maps.Copy(keys, threeNodes(printed))
+		maps.Copy(keys, threeNodes("well"))
+		told := &toldEngine{status: engine.Status{Backends: connected()}, keys: []engine.Keys{{Resource: "a", Backend: "etcd a", Values: keys}}}
+		response := get(t, newHandler(newTestMonitor(told), "", onLoopback), "/metrics")
+		text := body(t, response)
+		for _, want := range []string{printed + `"} 0`, `well"} 1`} {
+			if !strings.Contains(text, `pc4patroni_cluster_has_primary{backend="etcd a",cluster="/service/`+want+"\n") {
+				t.Errorf("%q: %s, no %s in\n%s", odd, response.Status, want, text)
+			}
+		}
+	}
+}
+
 // TestMonitoringPage compares docs/monitoring.md with the metrics: each has one
 // row in the table, with its labels, and no row is about anything else.
 func TestMonitoringPage(t *testing.T) {
